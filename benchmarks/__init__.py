@@ -1,0 +1,1 @@
+"""The commands behind every published figure. Each file runs alone: `python -m benchmarks.NAME`."""

@@ -1,0 +1,1 @@
+"""The `aislewise` command: one small file per verb group, imported when used."""

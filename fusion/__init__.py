@@ -1,0 +1,1 @@
+"""The compact multimodal model, tracking, occupancy, grounding and the world state."""

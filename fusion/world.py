@@ -1,0 +1,228 @@
+"""The tracked world: objects, occupancy, robots, keep-outs and sensor health as one WorldState."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from aislewise.clock import to_ns
+from aislewise.errors import InputError, NotFoundError
+from aislewise.geometry import rectangle
+from aislewise.sitemap import SiteMap
+from aislewise.types import (
+    ATTRIBUTES,
+    F64,
+    DetectionFrame,
+    KeepOut,
+    Phrase,
+    Pose2D,
+    RobotInfo,
+    WorldObject,
+    WorldState,
+)
+from fusion.occupancy import OccupancyConfig, OccupancyMap
+from fusion.tracker import Tracker, TrackerConfig
+
+Predicate = Callable[[WorldObject], bool]
+
+SENSORS = ("camera", "lidar")
+
+
+@dataclass(frozen=True, slots=True)
+class WorldConfig:
+    """stale_s: a sensor or robot not heard of for this long is lost. fit: probability from which an
+    object fits a phrase that is to be avoided. settle_m: an avoided object's polygon follows it only
+    when it moved or grew by more, so that plans are not redone for noise."""
+
+    stale_s: float = 1.5
+    fit: float = 0.5
+    settle_m: float = 0.2
+    max_keep_outs: int = 1000
+    max_margin_m: float = 20.0
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.stale_s) and self.stale_s > 0.0):
+            raise InputError("world.stale_s", f"{self.stale_s}", "above 0 s")
+        if not 0.0 < self.fit <= 1.0:
+            raise InputError("world.fit", f"{self.fit}", "above 0 to 1")
+
+
+@dataclass(slots=True)
+class _Request:
+    """A standing request to keep away, and the polygons it stands for now by object id."""
+
+    fits: Predicate
+    reason: str
+    source: str
+    margin_m: float
+    until_ns: int
+    polygons: dict[str, KeepOut] = field(default_factory=dict)
+
+
+class WorldModel:
+    """Fed by frames and robots' own reports; `state(now_ns)` is what everybody else sees."""
+
+    def __init__(self, site: SiteMap, config: WorldConfig | None = None) -> None:
+        self.site = site
+        self.config = config or WorldConfig()
+        self.tracker = Tracker(self.config.tracker)
+        self.occupancy = OccupancyMap(site, self.config.occupancy)
+        self._robots: dict[str, RobotInfo] = {}
+        self._keep_outs: dict[str, KeepOut] = {}
+        self._requests: dict[str, _Request] = {}
+        self._heard: dict[tuple[str, str], int] = {}
+        self._version = 0
+        self._requested = 0
+
+    def update(self, frame: DetectionFrame) -> None:
+        """One robot's detections and sweep."""
+        others = [r.pose for r in self._robots.values() if r.id != frame.robot]
+        self.tracker.update(frame, others)
+        self.occupancy.integrate(frame, others)
+        for sensor in SENSORS:
+            key = (frame.robot, sensor)
+            # The first frame opens the account of both sensors: one that never came is missing too.
+            opened = self._heard.setdefault(key, -1)
+            if sensor in frame.sensors:
+                self._heard[key] = max(opened, frame.stamp_ns)
+
+    def robot(self, info: RobotInfo) -> None:
+        """A robot's own report; older ones than the last are ignored."""
+        if not info.id or not _finite(info.pose):
+            raise InputError("robot.pose", f"{info.id!r:.40} at {info.pose}", "an id and finite numbers")
+        known = self._robots.get(info.id)
+        if known is None or info.heard_at_ns >= known.heard_at_ns:
+            self._robots[info.id] = info
+
+    def remove_robot(self, robot: str) -> None:
+        """A robot that left the fleet."""
+        if self._robots.pop(robot, None) is None:
+            raise NotFoundError(f"no robot {robot!r}")
+        self._heard = {key: ns for key, ns in self._heard.items() if key[0] != robot}
+
+    def add_keep_out(self, keep_out: KeepOut) -> None:
+        """Replaces the one of the same id."""
+        polygon = keep_out.polygon
+        if polygon.ndim != 2 or polygon.shape[1] != 2 or not 3 <= len(polygon) <= 1000:
+            raise InputError("keep_out.polygon", f"shape {polygon.shape}", "(3 to 1000, 2)")
+        if not np.isfinite(polygon).all():
+            raise InputError("keep_out.polygon", "has corners that are no numbers", "finite")
+        if keep_out.id not in self._keep_outs and len(self._keep_outs) >= self.config.max_keep_outs:
+            raise InputError("keep_out", "too many", self.config.max_keep_outs)
+        self._keep_outs[keep_out.id] = keep_out
+
+    def remove_keep_out(self, keep_out_id: str) -> None:
+        if self._keep_outs.pop(keep_out_id, None) is None:
+            raise NotFoundError(f"no keep-out {keep_out_id!r}")
+
+    def avoid(
+        self, what: Phrase | Predicate, source: str = "instruction", margin_m: float = 0.5, until_ns: int = 0
+    ) -> str:
+        """Keeps robots away from every tracked object that fits, now and later, as long as the object
+        exists. what: a phrase (its class, colour and attribute) or a predicate. Returns the request's
+        id for `stop_avoiding`. The same phrase and source again replaces the old request."""
+        if not (math.isfinite(margin_m) and 0.0 <= margin_m <= self.config.max_margin_m):
+            raise InputError("margin_m", f"{margin_m}", f"0 to {self.config.max_margin_m} m")
+        if isinstance(what, Phrase):
+            phrase = what
+            if phrase.cls is None and phrase.colour is None and phrase.attribute is None:
+                raise InputError("avoid", f"{phrase.words!r:.80} names no kind of object")
+            if phrase.attribute is not None and phrase.attribute not in ATTRIBUTES:
+                raise InputError("avoid.attribute", f"{phrase.attribute!r:.40}", ATTRIBUTES)
+            request_id = f"avoid-{_slug(phrase.words)}-{_slug(source)}"
+            fits: Predicate = lambda obj: fit(phrase, obj) >= self.config.fit  # noqa: E731
+            reason = f"keep away from {phrase.words}"
+        else:
+            self._requested += 1
+            request_id, fits, reason = f"avoid-{self._requested}-{_slug(source)}", what, "keep away"
+        self._requests[request_id] = _Request(fits, reason, source, margin_m, until_ns)
+        return request_id
+
+    def stop_avoiding(self, request_id: str) -> None:
+        if self._requests.pop(request_id, None) is None:
+            raise NotFoundError(f"no request {request_id!r}")
+
+    def state(self, now_ns: int) -> WorldState:
+        """The world now; each call is a new version."""
+        self._version += 1
+        self.occupancy.fade(now_ns)
+        objects = self.tracker.objects(now_ns)
+        return WorldState(
+            version=self._version,
+            stamp_ns=now_ns,
+            objects=objects,
+            robots=tuple(self._robots[name] for name in sorted(self._robots)),
+            occupancy=self.occupancy.grid(),
+            keep_outs=self._present_keep_outs(objects, now_ns),
+            sensor_health=self.health(now_ns),
+        )
+
+    def health(self, now_ns: int) -> dict[str, str]:
+        """"robot/sensor" and "robot" -> "ok", "stale" (was heard, not lately) or "missing" (never)."""
+        stale_ns = to_ns(self.config.stale_s)
+        out = {}
+        for (robot, sensor), heard_ns in sorted(self._heard.items()):
+            state = "missing" if heard_ns < 0 else "stale" if now_ns - heard_ns > stale_ns else "ok"
+            out[f"{robot}/{sensor}"] = state
+        for name in sorted(self._robots):
+            out[name] = "stale" if now_ns - self._robots[name].heard_at_ns > stale_ns else "ok"
+        return out
+
+    def _present_keep_outs(self, objects: tuple[WorldObject, ...], now_ns: int) -> tuple[KeepOut, ...]:
+        lasting = {k: v for k, v in self._keep_outs.items() if not v.until_ns or v.until_ns > now_ns}
+        self._keep_outs = lasting
+        self._requests = {k: r for k, r in self._requests.items() if not r.until_ns or r.until_ns > now_ns}
+        out = [lasting[key] for key in sorted(lasting)]
+        for request_id in sorted(self._requests):
+            request = self._requests[request_id]
+            request.polygons = {
+                obj.id: self._around(request_id, request, obj) for obj in objects if request.fits(obj)
+            }
+            out += request.polygons.values()
+        return tuple(out)
+
+    def _around(self, request_id: str, request: _Request, obj: WorldObject) -> KeepOut:
+        """The object's footprint grown by the margin; the last one while it is still about right."""
+        polygon = footprint(obj, request.margin_m)
+        known = request.polygons.get(obj.id)
+        if known is not None and _gap(known.polygon, polygon) <= self.config.settle_m:
+            return known
+        keep_out = KeepOut(f"{request_id}-{obj.id}", polygon, request.reason, request.source)
+        return replace(keep_out, until_ns=request.until_ns)
+
+
+def footprint(obj: WorldObject, margin_m: float) -> F64:
+    """(4, 2) corners in `map` of the object's box grown by the margin on all sides."""
+    pose = Pose2D(float(obj.position[0]), float(obj.position[1]), obj.yaw_rad)
+    return rectangle(pose, float(obj.size[0]) + 2.0 * margin_m, float(obj.size[1]) + 2.0 * margin_m)
+
+
+def fit(phrase: Phrase, obj: WorldObject) -> float:
+    """Probability in [0, 1] that the object is what the phrase's class, colour and attribute (one of
+    ATTRIBUTES) say."""
+    p = 1.0
+    if phrase.cls is not None:
+        p *= float(obj.class_probs[phrase.cls])
+    if phrase.colour is not None:
+        p *= float(obj.colour_probs[phrase.colour])
+    if phrase.attribute is not None:
+        p *= float(obj.attributes[ATTRIBUTES.index(phrase.attribute)])
+    return p
+
+
+def _gap(a: F64, b: F64) -> float:
+    """Largest distance of a corner of b from the nearest corner of a: turning by pi is no change."""
+    return float(np.linalg.norm(a[None] - b[:, None], axis=2).min(axis=1).max())
+
+
+def _slug(text: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in text.lower()).split())[:60]
+
+
+def _finite(pose: Pose2D) -> bool:
+    return all(map(math.isfinite, (pose.x_m, pose.y_m, pose.yaw_rad)))

@@ -1,0 +1,1 @@
+"""Raw sensors and words in, clean model input out."""

@@ -1,0 +1,1 @@
+"""Orders, assignment, sequencing, traffic, release, checking and the planning service."""

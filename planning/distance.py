@@ -1,0 +1,310 @@
+"""Distances on the traffic grid, and what its shape allows.
+
+The grid is a bool array `free` (H, W); a cell is the int `row * W + col`; moves go to the four cells that
+share an edge. All tables are int32 over the H * W cells, so that kernels need one signature each.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aislewise.errors import InputError
+from planning.jit import kernel
+
+I32 = NDArray[np.int32]
+Bool = NDArray[np.bool_]
+
+UNREACHABLE = 1 << 28  # in tables: larger than any real distance, and safe to add to
+MAX_COST = 255  # of entering one cell
+
+
+def neighbours(free: Bool) -> I32:
+    """(H * W, 4) int32: the free cells next to each free cell, packed left and padded with -1."""
+    free = as_grid(free)
+    height, width = free.shape
+    cells = np.arange(free.size, dtype=np.int32).reshape(height, width)
+    table = np.full((4, height, width), -1, dtype=np.int32)
+    table[0, :, :-1] = np.where(free[:, 1:], cells[:, 1:], -1)
+    table[1, :-1] = np.where(free[1:], cells[1:], -1)
+    table[2, :, 1:] = np.where(free[:, :-1], cells[:, :-1], -1)
+    table[3, 1:] = np.where(free[:-1], cells[:-1], -1)
+    table[:, ~free] = -1
+    flat = table.reshape(4, -1).T
+    order = np.argsort(flat < 0, axis=1, kind="stable")
+    return np.ascontiguousarray(np.take_along_axis(flat, order, axis=1))
+
+
+def as_grid(free: ArrayLike) -> Bool:
+    """A map as a contiguous (H, W) bool array; InputError when it is not a non-empty 2-D grid."""
+    grid = np.ascontiguousarray(free, dtype=np.bool_)
+    if grid.ndim != 2 or grid.size == 0:
+        raise InputError("free", f"shape {grid.shape}", "a non-empty 2-D grid")
+    return grid
+
+
+@kernel
+def bfs(nbr: I32, goal: int, dist: I32, queue: I32) -> None:
+    """Steps from every cell to `goal` into `dist` (cells,); `queue` (cells,) is scratch."""
+    dist[:] = UNREACHABLE
+    dist[goal] = 0
+    queue[0] = goal
+    head, tail = 0, 1
+    while head < tail:
+        cell = queue[head]
+        head += 1
+        for k in range(4):
+            other = nbr[cell, k]
+            if other < 0:
+                break
+            if dist[other] == UNREACHABLE:
+                dist[other] = dist[cell] + 1
+                queue[tail] = other
+                tail += 1
+
+
+@kernel
+def dijkstra(nbr: I32, cost: I32, goal: int, dist: I32) -> None:
+    """Cost of going from every cell to `goal` into `dist` (cells,): the sum of `cost` (1 to MAX_COST) over
+    the cells on the way, with the first and without the goal. So the best neighbour to go to is the one with
+    the least `dist`. Dial's buckets, which suit small integers."""
+    dist[:] = UNREACHABLE
+    dist[goal] = 0
+    buckets = np.full(MAX_COST + 1, -1, dtype=np.int32)
+    entry_cell = np.empty(4 * len(dist) + 1, dtype=np.int32)
+    entry_next = np.empty(4 * len(dist) + 1, dtype=np.int32)
+    entry_cell[0], entry_next[0], buckets[0] = goal, -1, 0
+    entries, waiting, now = 1, 1, 0
+    while waiting > 0:
+        entry = buckets[now % (MAX_COST + 1)]
+        if entry < 0:
+            now += 1
+            continue
+        buckets[now % (MAX_COST + 1)] = entry_next[entry]
+        waiting -= 1
+        cell = entry_cell[entry]
+        if dist[cell] != now:
+            continue  # reached more cheaply since it was queued
+        for k in range(4):
+            other = nbr[cell, k]
+            if other < 0:
+                break
+            reached = now + cost[other]
+            if reached < dist[other]:
+                dist[other] = reached
+                entry_cell[entries] = other
+                bucket = reached % (MAX_COST + 1)
+                entry_next[entries] = buckets[bucket]
+                buckets[bucket] = entries
+                entries += 1
+                waiting += 1
+
+
+@kernel
+def _fill(nbr: I32, cost: I32, goals: I32, slots: I32, pool: I32) -> None:
+    """Write the table of goals[k] into pool[slots[k]]; an empty `cost` means one per step."""
+    queue = np.empty(pool.shape[1], dtype=np.int32)
+    for k in range(len(goals)):
+        if len(cost) == 0:
+            bfs(nbr, goals[k], pool[slots[k]], queue)
+        else:
+            dijkstra(nbr, cost, goals[k], pool[slots[k]])
+
+
+class DistanceTables:
+    """Distances to goals, computed when first asked for and kept while there is room (least recently used
+    goes first). `costs`: (H * W,) ints from 1 to MAX_COST of crossing each cell, None for one each: a
+    distance is the sum over the cells on the way, with the first and without the goal."""
+
+    def __init__(self, free: Bool, costs: ArrayLike | None = None, max_bytes: int = 512 << 20) -> None:
+        free = as_grid(free)
+        self.nbr = neighbours(free)
+        self._free = free.ravel()
+        self._capacity = max(1, max_bytes // (4 * free.size))
+        self._pool: I32 = np.empty((0, free.size), dtype=np.int32)
+        self._slot_of: OrderedDict[int, int] = OrderedDict()
+        self._cost = np.empty(0, dtype=np.int32)
+        if costs is not None:
+            self.reprice(costs)
+
+    def reprice(self, costs: ArrayLike | None) -> None:
+        """Change what crossing each cell costs; tables are dropped if that differs from before."""
+        cost = np.empty(0, dtype=np.int32)
+        if costs is not None:
+            cost = np.ascontiguousarray(costs, dtype=np.int32).ravel()
+            if cost.size != self._free.size:
+                raise InputError("costs", f"{cost.size} cells", f"{self._free.size} cells")
+            if cost.min() < 1 or cost.max() > MAX_COST:
+                raise InputError("costs", f"{cost.min()} to {cost.max()}", f"1 to {MAX_COST}")
+            if cost.max() == 1:
+                cost = np.empty(0, dtype=np.int32)
+        if not np.array_equal(cost, self._cost):
+            self._cost = cost
+            self._slot_of.clear()
+
+    def to(self, goal: int) -> I32:
+        """(H * W,) int32 distances to `goal`; read it before asking for others."""
+        pool, slots = self.rows(np.array([goal]))
+        row: I32 = pool[slots[0]]
+        return row
+
+    def rows(self, goals: ArrayLike) -> tuple[I32, I32]:
+        """(pool, slots): pool[slots[k]] is the table of goals[k]; slot -1 for goal -1 (no goal).
+
+        Both stay valid until the next call. InputError when a goal is not a free cell."""
+        goals = np.asarray(goals, dtype=np.int64).ravel()
+        wanted = [int(g) for g in dict.fromkeys(goals.tolist()) if g != -1]
+        for goal in wanted:
+            if not 0 <= goal < self._free.size or not self._free[goal]:
+                raise InputError("goals", f"cell {goal} is not free")
+            if goal in self._slot_of:
+                self._slot_of.move_to_end(goal)
+        missing = [g for g in wanted if g not in self._slot_of]
+        if missing:
+            slots = np.array(self._make_room(missing, len(wanted)), dtype=np.int32)
+            _fill(self.nbr, self._cost, np.array(missing, dtype=np.int32), slots, self._pool)
+        slot_of = {**self._slot_of, -1: -1}
+        return self._pool, np.array([slot_of[g] for g in goals.tolist()], dtype=np.int32)
+
+    def _make_room(self, missing: Sequence[int], wanted: int) -> list[int]:
+        """A slot for each missing goal: unused ones, then a larger pool, then the oldest."""
+        capacity = max(self._capacity, wanted)
+        need = min(capacity, len(self._slot_of) + len(missing))
+        if need > len(self._pool):
+            grown = np.empty((min(capacity, max(need, 2 * len(self._pool))), self._free.size), np.int32)
+            grown[: len(self._pool)] = self._pool
+            self._pool = grown
+        used = set(self._slot_of.values())
+        unused = [s for s in range(len(self._pool)) if s not in used][: len(missing)]
+        slots = []
+        for goal in missing:
+            slot = unused.pop() if unused else self._slot_of.popitem(last=False)[1]
+            self._slot_of[goal] = slot
+            slots.append(slot)
+        return slots
+
+
+@kernel
+def _blocks(nbr: I32, component: I32, cut: Bool, cyclic: Bool) -> int:
+    """Hopcroft and Tarjan (1973) on every component: labels, cut vertices, and whether a cell lies on a
+    cycle. Returns the number of components; cells without neighbours are one each if marked -2."""
+    cells = len(nbr)
+    depth = np.full(cells, -1, dtype=np.int32)
+    low = np.zeros(cells, dtype=np.int32)
+    cursor = np.zeros(cells, dtype=np.int32)
+    path = np.empty(cells, dtype=np.int32)
+    components = 0
+    for root in range(cells):
+        if component[root] != -2:
+            continue
+        top, root_children = 0, 0
+        path[0] = root
+        depth[root] = low[root] = 0
+        component[root] = components
+        while top >= 0:
+            cell = path[top]
+            other = nbr[cell, cursor[cell]] if cursor[cell] < 4 else -1
+            cursor[cell] += 1
+            if other >= 0 and depth[other] < 0:
+                depth[other] = low[other] = depth[cell] + 1
+                component[other] = components
+                top += 1
+                path[top] = other
+            elif other >= 0:
+                if top == 0 or other != path[top - 1]:
+                    low[cell] = min(low[cell], depth[other])
+            else:
+                top -= 1
+                if top < 0:
+                    break
+                parent = path[top]
+                low[parent] = min(low[parent], low[cell])
+                if low[cell] >= depth[parent]:
+                    root_children += parent == root
+                    cut[parent] |= parent != root
+                if low[cell] <= depth[parent]:  # the edge to the parent is no bridge
+                    cyclic[cell] = cyclic[parent] = True
+        cut[root] = root_children > 1
+        components += 1
+    return components
+
+
+@dataclass(frozen=True, slots=True)
+class Spur:
+    """Connected cells that lie on no cycle: two robots that meet head-on inside cannot pass.
+
+    kind: "dead_end" (at most one mouth) or "corridor" (joins several parts of the map);
+    mouths: the cells on cycles that it touches; cells: its own."""
+
+    kind: str
+    mouths: tuple[int, ...]
+    cells: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Connectivity:
+    """What the grid promises. components: sizes, largest first; label: (H * W,) int32 component of each
+    cell in that order, -1 closed; cut_cells: cells whose closure splits their component; spurs.
+
+    PIBT reaches every goal when the component is biconnected (Okumura et al. 2022, theorem 1), that is
+    when it has no cut cells."""
+
+    components: tuple[int, ...]
+    label: I32
+    cut_cells: tuple[int, ...]
+    spurs: tuple[Spur, ...]
+
+    @property
+    def biconnected(self) -> bool:
+        return len(self.components) == 1 and not self.cut_cells and not self.spurs
+
+    @property
+    def dead_ends(self) -> tuple[Spur, ...]:
+        return tuple(s for s in self.spurs if s.kind == "dead_end")
+
+
+def connectivity(free: Bool) -> Connectivity:
+    """Components, cut cells and spurs of the grid."""
+    free = as_grid(free)
+    nbr = neighbours(free)
+    raw = np.where(free.ravel(), -2, -1).astype(np.int32)
+    cut, cyclic = np.zeros(free.size, dtype=np.bool_), np.zeros(free.size, dtype=np.bool_)
+    count = _blocks(nbr, raw, cut, cyclic)
+    sizes = np.bincount(raw[raw >= 0], minlength=count)
+    order = np.argsort(-sizes, kind="stable")
+    rank = np.empty(count + 1, dtype=np.int32)
+    rank[order], rank[-1] = np.arange(count), -1
+    return Connectivity(
+        components=tuple(int(n) for n in sizes[order]),
+        label=rank[raw],
+        cut_cells=tuple(int(c) for c in np.flatnonzero(cut)),
+        spurs=_spurs(free, nbr, cyclic),
+    )
+
+
+def _spurs(free: Bool, nbr: I32, cyclic: Bool) -> tuple[Spur, ...]:
+    from scipy.ndimage import label  # here, because scipy.ndimage is slow to import
+
+    groups, count = label(free & ~cyclic.reshape(free.shape))
+    spurs = []
+    cells = np.flatnonzero(groups)
+    by_group: list[list[int]] = [[] for _ in range(count)]
+    for cell in cells.tolist():
+        by_group[groups.flat[cell] - 1].append(cell)
+    for group in by_group:
+        around = {int(c) for cell in group for c in nbr[cell] if c >= 0 and cyclic[c]}
+        kind = "dead_end" if len(around) <= 1 else "corridor"
+        spurs.append(Spur(kind, tuple(sorted(around)), tuple(group)))
+    return tuple(spurs)
+
+
+def largest_component(free: Bool) -> Bool:
+    """(H, W) bool: the largest connected part of `free` (all False when nothing is free)."""
+    free = as_grid(free)
+    label: NDArray[Any] = connectivity(free).label.reshape(free.shape)
+    return free & (label == 0)

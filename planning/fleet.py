@@ -1,0 +1,272 @@
+"""The robots as the planner follows them: where each has got to, and what it was sent.
+
+Every released waypoint has a sequence id. A robot reports the last one it completed; reports may be a
+second old, so a waypoint is never taken for unreached only because the report says so: the one behind
+the reported is never withdrawn, withdrawn cells stay shut to others for `settle_s` and until the robot
+stands in the last cell left to it, and in that time it is sent nothing new. If it turns out to have entered a withdrawn cell all the same, it holds it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aislewise.clock import to_ns
+from aislewise.errors import ConflictError
+from aislewise.sitemap import SiteMap
+from aislewise.types import RobotInfo, RobotMode, Waypoint
+from planning.config import PlannerConfig
+from planning.execute import ReleaseGraph
+
+Bool = NDArray[np.bool_]
+ASTRAY_CELLS = 1.5  # a robot farther than this from all its cells was moved by someone
+CENTRED = 0.2  # of a cell: a robot this near to the centre stands in its cell alone
+
+
+@dataclass(slots=True)
+class Robot:
+    """pending: released waypoints not yet completed; loads: load id per pending action's seq (-1: charge);
+    withdrawn: cell per seq taken back at withdrawn_ns, until settle_until_ns; moved_ns: last progress."""
+
+    id: str
+    info: RobotInfo
+    cell: int
+    next_seq: int
+    moved_ns: int
+    settle_until_ns: int
+    pending: deque[Waypoint] = field(default_factory=deque)
+    loads: dict[int, int] = field(default_factory=dict)
+    withdrawn: dict[int, int] = field(default_factory=dict)
+    withdrawn_ns: int = 0
+    online: bool = True
+
+    @property
+    def acting(self) -> bool:
+        """An action is released and not completed: the robot goes nowhere after it for now."""
+        return bool(self.loads)
+
+    @property
+    def dwell_left_s(self) -> float:
+        return sum(w.dwell_s for w in self.pending)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """An action that a robot completed; load -1: a slice of charging."""
+
+    robot: str
+    load: int
+
+
+class Fleet:
+    """Robots, the cells they hold, and the waypoints they were sent."""
+
+    def __init__(self, site: SiteMap, config: PlannerConfig) -> None:
+        self._site, self._config = site, config
+        self.graph = ReleaseGraph(site.free, lookahead=config.lookahead)
+        self.robots: dict[str, Robot] = {}
+        self._shut_until: dict[int, int] = {}
+
+    # --- hearing -------------------------------------------------------------------------------
+
+    def hear(self, infos: Sequence[RobotInfo], now_ns: int) -> tuple[list[Done], list[int], bool]:
+        """Take in the robots' reports: (actions done, loads whose released action a robot has lost,
+        whether robots came or went)."""
+        done: list[Done] = []
+        lost: list[int] = []
+        changed = False
+        timeout = to_ns(self._config.robot_timeout_s)
+        for info in sorted(infos, key=lambda r: r.id):
+            fresh = now_ns - info.heard_at_ns <= timeout and info.mode is not RobotMode.LOST
+            robot = self.robots.get(info.id)
+            if fresh and (robot is None or self._out_of_step(robot, info)):
+                lost += robot.loads.values() if robot else []
+                changed |= self._enrol(info, now_ns)
+            elif robot is not None and fresh:
+                changed |= not robot.online
+                robot.online = True
+                done += self._advance(robot, info, now_ns)
+        heard = {info.id: info for info in infos}
+        for robot in self.robots.values():
+            info = heard.get(robot.id, robot.info)
+            if robot.online and (now_ns - info.heard_at_ns > timeout or info.mode is RobotMode.LOST):
+                robot.online, changed = False, True
+        return done, lost, changed
+
+    def _out_of_step(self, robot: Robot, info: RobotInfo) -> bool:
+        """The robot has restarted, was carried elsewhere, or obeys somebody else."""
+        known = robot.next_seq - 1
+        if info.reached_seq > known and info.reached_seq not in robot.withdrawn:
+            return True
+        if info.reached_seq < robot.info.reached_seq:
+            return True
+        cells = (*self.graph.held(robot.id), *robot.withdrawn.values())
+        return all(self._gap(info, cell) > ASTRAY_CELLS for cell in cells)
+
+    def _gap(self, info: RobotInfo, cell: int) -> float:
+        """Distance of a robot from a cell's centre, in cells."""
+        x, y = self._site.centre(cell)
+        return math.hypot(info.pose.x_m - x, info.pose.y_m - y) / self._site.resolution_m
+
+    def _enrol(self, info: RobotInfo, now_ns: int) -> bool:
+        """Give the robot the nearest open cell that nobody holds; False if there is none yet."""
+        centres = self._site.centres()
+        gap = np.hypot(centres[:, 0] - info.pose.x_m, centres[:, 1] - info.pose.y_m)
+        gap[~self._site.free.ravel()] = np.inf
+        for cell in np.argsort(gap, kind="stable")[:4].tolist():
+            if gap[cell] > ASTRAY_CELLS * self._site.resolution_m:
+                break
+            try:
+                self.graph.reset_robot(info.id, cell)
+            except ConflictError:
+                continue
+            settle = now_ns + to_ns(self._config.settle_s)
+            self.robots[info.id] = Robot(info.id, info, cell, info.reached_seq + 1, now_ns, settle)
+            return True
+        return False
+
+    def _advance(self, robot: Robot, info: RobotInfo, now_ns: int) -> list[Done]:
+        done: list[Done] = []
+        cells = 0
+        while robot.pending and robot.pending[0].seq <= info.reached_seq:
+            waypoint = robot.pending.popleft()
+            robot.moved_ns = now_ns
+            if waypoint.action:
+                done.append(Done(robot.id, robot.loads.pop(waypoint.seq)))
+            elif waypoint.cell != robot.cell:
+                robot.cell = waypoint.cell
+                cells += 1
+        if cells:
+            self.graph.left_behind(robot.id, cells)
+        entered = robot.withdrawn.get(info.reached_seq, robot.cell)
+        if self._gap(info, entered) < self._gap(info, robot.cell):
+            self._went_on(robot, info)
+        robot.info = info
+        if not robot.pending:
+            robot.moved_ns = now_ns
+        return done
+
+    def _went_on(self, robot: Robot, info: RobotInfo) -> None:
+        """The withdrawal came too late: the robot is in a cell that it was to stay out of, and which
+        nobody else was given since."""
+        cell = robot.withdrawn[info.reached_seq]
+        try:
+            self.graph.reset_robot(robot.id, cell)
+        except ConflictError:  # reported far too late: `unstick` will find it a cell
+            return
+        robot.cell = cell
+        robot.pending.clear()
+        robot.next_seq = info.reached_seq + 1
+        robot.withdrawn = {seq: cell for seq, cell in robot.withdrawn.items() if seq > info.reached_seq}
+
+    # --- taking back ---------------------------------------------------------------------------
+
+    def take_back(self, blocked: Bool, now_ns: int) -> list[int]:
+        """Withdraw what leads into blocked cells; returns the loads whose action was withdrawn."""
+        for robot in self.robots.values():
+            if robot.withdrawn and self._unsettled(robot):
+                robot.settle_until_ns = max(robot.settle_until_ns, now_ns + 1)
+                for cell in robot.withdrawn.values():
+                    self._shut_until[cell] = max(self._shut_until.get(cell, 0), now_ns + 1)
+            elif now_ns >= robot.settle_until_ns:
+                robot.withdrawn.clear()
+        self._shut_until = {cell: until for cell, until in self._shut_until.items() if until > now_ns}
+        self.graph.retract(blocked)
+        loads: list[int] = []
+        for robot in self.robots.values():
+            ahead = self.graph.held(robot.id)[1:]
+            bad = next((k for k, cell in enumerate(ahead) if k and blocked[cell]), 0)
+            if bad and robot.online:
+                loads += self._withdraw(robot, bad, now_ns)
+        return loads
+
+    def _unsettled(self, robot: Robot) -> bool:
+        """It has not come to stand in the last cell left to it."""
+        return bool(robot.pending) or self._gap(robot.info, robot.cell) > CENTRED
+
+    def unstick(self, now_ns: int) -> tuple[list[int], list[str]]:
+        """Robots that have not got on for stall_s turn back to their cell, and the cell ahead counts as
+        blocked for a while. Returns the loads whose action was withdrawn, and the robots."""
+        loads: list[int] = []
+        stuck: list[str] = []
+        for robot in list(self.robots.values()):
+            if robot.online and robot.withdrawn and not robot.pending:
+                if now_ns - robot.withdrawn_ns >= to_ns(self._config.stall_s) and self._unsettled(robot):
+                    self._enrol(robot.info, now_ns)  # it will not come back: it stands where it says
+                    continue
+            ahead = self.graph.held(robot.id)[1:]
+            first = robot.pending[0] if robot.pending else None
+            if not (robot.online and ahead and first and not first.action and first.cell != robot.cell):
+                continue
+            if now_ns - robot.moved_ns < to_ns(self._config.stall_s):
+                continue
+            loads += self._withdraw(robot, 0, now_ns)
+            self._shut_until[ahead[0]] = now_ns + to_ns(self._config.stall_s)
+            if self._gap(robot.info, robot.cell) > CENTRED:
+                self._append(robot, robot.cell)
+            stuck.append(robot.id)
+        return loads, stuck
+
+    def _withdraw(self, robot: Robot, keep: int, now_ns: int) -> list[int]:
+        """Keep the first `keep` cells ahead of a robot."""
+        left = 0
+        kept: deque[Waypoint] = deque()
+        loads = []
+        until = now_ns + to_ns(self._config.settle_s)
+        for waypoint in robot.pending:
+            if left < keep:
+                kept.append(waypoint)
+                left += waypoint.cell != robot.cell
+                continue
+            robot.withdrawn[waypoint.seq] = waypoint.cell
+            self._shut_until[waypoint.cell] = max(until, self._shut_until.get(waypoint.cell, 0))
+            if waypoint.action:
+                loads.append(robot.loads.pop(waypoint.seq))
+        robot.pending = kept
+        robot.next_seq = kept[-1].seq + 1 if kept else robot.info.reached_seq + 1
+        robot.settle_until_ns, robot.moved_ns, robot.withdrawn_ns = until, now_ns, now_ns
+        self.graph.withdraw(robot.id, keep)
+        return [load for load in loads if load >= 0]
+
+    def shut(self, size: int) -> Bool:
+        """(size,) bool: cells withdrawn of late, or where someone got stuck."""
+        mask = np.zeros(size, np.bool_)
+        mask[list(self._shut_until)] = True
+        return mask
+
+    def wrecks(self) -> dict[int, str]:
+        """Cells that silent robots hold: whether they are there nobody knows."""
+        silent = [robot.id for robot in self.robots.values() if not robot.online]
+        return {cell: robot for robot in silent for cell in self.graph.held(robot)}
+
+    # --- sending -------------------------------------------------------------------------------
+
+    def settling(self, robot: Robot, now_ns: int) -> bool:
+        return now_ns < robot.settle_until_ns
+
+    def send_cells(self, released: dict[str, list[int]]) -> None:
+        for robot_id, cells in released.items():
+            for cell in cells:
+                self._append(self.robots[robot_id], cell)
+
+    def send_action(self, robot: Robot, action: str, action_id: str, dwell_s: float, load: int, object_id: str = "") -> None:
+        """An action where the robot will stand when it has run all that is released to it."""
+        robot.loads[robot.next_seq] = load
+        cell = self.graph.end_cell(robot.id)
+        self._append(robot, cell, action, action_id, dwell_s, object_id)
+
+    def _append(
+        self, robot: Robot, cell: int, action: str = "", action_id: str = "", dwell_s: float = 0.0, object_id: str = ""
+    ) -> None:
+        x_m, y_m = self._site.centre(cell)
+        robot.pending.append(Waypoint(robot.next_seq, x_m, y_m, cell, action, action_id, dwell_s, object_id))
+        robot.next_seq += 1
+
+    def all_released(self, robot: Robot) -> bool:
+        """Nothing is committed to the robot beyond what it holds."""
+        return len(self.graph.held(robot.id)) == len(self.graph.committed(robot.id))

@@ -1,0 +1,152 @@
+"""Where each robot drives next: to its task, to wait for a place that is taken, or out of the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aislewise.sitemap import SiteMap
+from planning.distance import UNREACHABLE, DistanceTables, neighbours
+
+Bool = NDArray[np.bool_]
+WORKING, QUEUEING, IDLE = 2, 1, 0  # urgency in traffic
+PARKING_KINDS = ("parking", "charger")
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A robot to be given a goal. task_cell: where its next stop is, -1 = it has nothing to do;
+    stays: it acts there now; on_charger: its task is to charge."""
+
+    robot: str
+    cell: int
+    task_cell: int
+    stays: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    cell: int
+    urgency: int
+    dwells: bool
+
+
+class Goals:
+    """Remembers who was let to which place and who parks where, so that goals do not flutter."""
+
+    def __init__(self, site: SiteMap, tables: DistanceTables, queue_gap: int) -> None:
+        self._tables, self._gap = tables, queue_gap
+        self._holder: dict[int, str] = {}
+        self._parked: dict[str, int] = {}
+        self._parkings = [p.cell for kind in PARKING_KINDS for p in site.of_kind(kind)]
+        nbr = neighbours(site.free)
+        ways = (nbr >= 0).sum(1)
+        taken = np.zeros(site.cells.size, np.bool_)
+        taken[[p.cell for p in site.places.values()]] = True
+        beside_place = np.zeros_like(taken)
+        beside_place[nbr[taken][nbr[taken] >= 0]] = True
+        # Where a robot can wait with room left to pass, and in front of no place.
+        self._roomy = np.flatnonzero(site.free.ravel() & (ways >= 3) & ~taken & ~beside_place)
+        if not len(self._roomy):
+            self._roomy = np.flatnonzero(site.free.ravel() & ~taken)
+
+    def __call__(self, movers: Sequence[Mover], shut: Bool, wanted: frozenset[int]) -> dict[str, Goal]:
+        """shut: (H * W,) cells that cannot be entered now; wanted: chargers that others are sent to."""
+        out: dict[str, Goal] = {}
+        contested: dict[int, list[Mover]] = {}
+        for mover in movers:
+            if mover.task_cell >= 0:
+                contested.setdefault(mover.task_cell, []).append(mover)
+        queue: list[Mover] = []
+        for cell, rivals in contested.items():
+            first = self._first(cell, rivals)
+            self._holder[cell] = first.robot
+            out[first.robot] = Goal(cell, WORKING, True)
+            queue += [mover for mover in rivals if mover.robot != first.robot]
+        self._holder = {cell: self._holder[cell] for cell in contested}
+        taken = set(contested) | set(wanted)
+        for mover in queue:
+            self._parked.pop(mover.robot, None)
+            spot = self._waiting_spot(mover, taken, shut)
+            taken.add(spot)
+            out[mover.robot] = Goal(spot, QUEUEING, False)
+        idle = [mover for mover in movers if mover.task_cell < 0]
+        out.update(self._park(idle, taken, shut))
+        return out
+
+    def _first(self, cell: int, rivals: Sequence[Mover]) -> Mover:
+        """Who acts there already, else the nearest; who was let there before has a head start."""
+        steps = self._tables.to(cell)
+        held_by = self._holder.get(cell)
+        return min(
+            rivals,
+            key=lambda m: (not m.stays, int(steps[m.cell]) - self._gap * (m.robot == held_by), m.robot),
+        )
+
+    def _waiting_spot(self, mover: Mover, taken: set[int], shut: Bool) -> int:
+        """A roomy cell some steps away from the place waited for (any place if there is none), near
+        the robot; where it is, if nothing else is left."""
+        here = self._tables.to(mover.cell)[self._roomy].astype(np.int64)
+        cost = np.where(here < UNREACHABLE, here, UNREACHABLE)
+        if mover.task_cell >= 0:
+            away = self._tables.to(mover.task_cell)[self._roomy].astype(np.int64)
+            cost = cost + np.where(away < self._gap, UNREACHABLE, away)
+        cost = cost + shut[self._roomy] * UNREACHABLE
+        for k in np.argsort(cost, kind="stable").tolist():
+            if cost[k] >= UNREACHABLE:
+                break
+            if int(self._roomy[k]) not in taken:
+                return int(self._roomy[k])
+        return mover.cell
+
+    def _park(self, idle: Sequence[Mover], taken: set[int], shut: Bool) -> dict[str, Goal]:
+        """Each idle robot to the nearest free parking place, or to where it is in nobody's way."""
+        self._parked = {
+            m.robot: self._parked[m.robot] for m in idle
+            if m.robot in self._parked and self._parked[m.robot] not in taken
+            and not shut[self._parked[m.robot]]
+        }  # fmt: skip
+        out: dict[str, Goal] = {}
+        used = taken | set(self._parked.values())
+        for mover in sorted(idle, key=lambda m: m.robot):
+            spot = self._parked.get(mover.robot)
+            if spot is None:
+                steps = self._tables.to(mover.cell)
+                free = [c for c in self._parkings if c not in used and not shut[c] and steps[c] < UNREACHABLE]
+                spot = min(free, key=lambda c: (int(steps[c]), c), default=-1)
+                if spot < 0:
+                    spot = self._waiting_spot(mover, used, shut)
+                used.add(spot)
+                self._parked[mover.robot] = spot
+            out[mover.robot] = Goal(spot, IDLE, False)
+        return out
+
+
+def exits(cells: Mapping[str, int], forbidden: Bool, open_cells: Bool, nbr: NDArray[np.int32]) -> set[int]:
+    """Cells of a shortest way out for every robot that stands in a keep-out, so that it may leave."""
+    out: set[int] = set()
+    for start in cells.values():
+        if not forbidden[start]:
+            continue
+        came = {start: -1}
+        front = [start]
+        end = -1
+        while front and end < 0:
+            reached = []
+            for cell in front:
+                for other in nbr[cell].tolist():
+                    if other < 0 or other in came or not (forbidden[other] or open_cells[other]):
+                        continue
+                    came[other] = cell
+                    reached.append(other)
+                    if open_cells[other] and end < 0:
+                        end = other
+            front = reached
+        while end >= 0:
+            if forbidden[end]:
+                out.add(end)
+            end = came[end]
+    return out

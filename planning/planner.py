@@ -1,0 +1,323 @@
+"""The planner: world state and orders in, a checked plan with released routes out.
+
+One call of `step` a second or so. It knows no ROS and no clock; with the same calls and seed it gives
+the same plans.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from aislewise.clock import to_ns, to_s
+from aislewise.sitemap import SiteMap
+from aislewise.types import Decision, Plan, RobotInfo, RobotPlan, Task, TaskKind, WorldState
+from planning.check import check_paths, check_release
+from planning.config import PlannerConfig
+from planning.dispatch import Candidate, Dispatcher, Stop
+from planning.distance import UNREACHABLE, DistanceTables
+from planning.fleet import Done, Fleet, Robot
+from planning.goals import Goal, Goals, Mover, exits
+from planning.ledger import ON_BOARD, Ledger, Load, LoadState
+from planning.obstacles import Blocked, Bool, Obstacles
+from planning.pace import Pace
+from planning.power import Power
+from planning.routing import I64
+from planning.store import OrderStore
+from planning.traffic import TrafficPlanner
+
+__all__ = ["Planner", "PlannerConfig"]
+
+DEFAULTS = PlannerConfig()
+EXIT_COST = 50  # steps of detour that others make round cells opened for a robot to leave a keep-out
+CHARGING = -1  # stands for a load in a charge action
+
+
+class Planner:
+    """Plans for one site. Orders come from and their states go to `store`."""
+
+    def __init__(
+        self, site: SiteMap, store: OrderStore, config: PlannerConfig = DEFAULTS, seed: int = 0
+    ) -> None:
+        self.site, self.config = site, config
+        self._ledger = Ledger(site, store, config)
+        self._fleet = Fleet(site, config)
+        self._obstacles = Obstacles(site, config)
+        self._traffic = TrafficPlanner(site.free, seed)
+        self._static = DistanceTables(site.free)
+        self._goals = Goals(site, self._static, config.queue_gap)
+        self._power = Power(site, config)
+        self._pace = Pace()
+        self._place_at = {p.cell: p.id for p in site.places.values() if p.kind == "charger"}
+        self._dispatcher = Dispatcher(config, site.resolution_m)
+        self._abilities = config.abilities()
+        self._sequences: dict[str, tuple[Stop, ...]] = {}
+        self._standing: Bool | None = None
+        self._open_tables = self._static
+        self._dispatched_ns = -1
+        self._stale = True
+        self._waiting: dict[str, tuple[str, bool]] = {}
+        self._solver = "none"
+        self._version = 0
+        self._decisions: list[Decision] = []
+
+    def step(self, world: WorldState, now_ns: int) -> Plan:
+        """The next plan. Robots run what it releases, and nothing else."""
+        self._decisions = []
+        self._hear(world.robots, now_ns)
+        self._stale |= self._ledger.take_in(world.robots, now_ns)
+        blocked = self._obstacles.update(world, now_ns).with_wrecks(self._fleet.wrecks())
+        shut, costs = self._close(blocked)
+        self._withdraw(shut, now_ns)
+        shut |= self._fleet.shut(self.site.cells.size)
+        self._dispatch(blocked, now_ns)
+        goals = self._aim(shut)
+        paths = self._drive(goals, shut, costs, now_ns)
+        self._act(goals, now_ns)
+        return self._plan(world, paths, now_ns)
+
+    # --- what has happened ---------------------------------------------------------------------
+
+    def _hear(self, infos: Iterable[RobotInfo], now_ns: int) -> None:
+        done, lost, changed = self._fleet.hear(tuple(infos), now_ns)
+        self._stale |= changed or bool(done)
+        for item in done:
+            self._finish(item, now_ns)
+        self._take_back(lost, now_ns)
+        for robot in self._fleet.robots.values():
+            if robot.online:
+                continue
+            self._sequences.pop(robot.id, None)
+            self._ledger.release(robot.id)
+            if now_ns - robot.info.heard_at_ns > to_ns(self.config.lost_after_s):
+                self._ledger.robot_gone(robot.id, now_ns)
+
+    def _finish(self, item: Done, now_ns: int) -> None:
+        self._pace.finish(item.robot, now_ns)
+        load = self._ledger.loads.get(item.load)
+        if load is not None:
+            self._ledger.done(load, now_ns)
+
+    def _take_back(self, loads: Iterable[int], now_ns: int) -> None:
+        for load in (self._ledger.loads.get(number) for number in loads):
+            if load is not None:
+                self._ledger.take_back(load, now_ns)
+                self._stale = True
+
+    # --- what is in the way --------------------------------------------------------------------
+
+    def _close(self, blocked: Blocked) -> tuple[Bool, I64]:
+        """(H * W,) cells nobody may enter now, and what entering the others costs. A robot caught in
+        a keep-out finds a way out of it open."""
+        if self._standing is None or not np.array_equal(blocked.standing, self._standing):
+            self._standing = blocked.standing
+            self._open_tables = DistanceTables(self.site.free & ~blocked.standing.reshape(self.site.cells.shape))
+            self._stale = True
+        shut = blocked.any
+        costs = np.ones(shut.size, np.int64)
+        ends = {r.id: self._fleet.graph.end_cell(r.id) for r in self._fleet.robots.values() if r.online}
+        ways = exits(ends, blocked.forbidden, self.site.free.ravel() & ~blocked.standing, self._static.nbr)
+        for robot in ends:
+            if blocked.forbidden[self._fleet.robots[robot].cell]:  # on its way out already
+                ways.update(c for c in self._fleet.graph.committed(robot) if blocked.forbidden[c])
+        for cell in ways:
+            shut[cell] = blocked.passing[cell]
+            costs[cell] = EXIT_COST
+        return shut, costs
+
+    def _withdraw(self, shut: Bool, now_ns: int) -> None:
+        self._take_back(self._fleet.take_back(shut, now_ns), now_ns)
+        loads, stuck = self._fleet.unstick(now_ns)
+        self._take_back(loads, now_ns)
+        for robot in stuck:
+            because = f"no progress for {self.config.stall_s:g} s: the cell ahead counts as blocked for as long"
+            self._decisions.append(Decision(robot, "turn back", because))
+
+    # --- what shall be done --------------------------------------------------------------------
+
+    def _dispatch(self, blocked: Blocked, now_ns: int) -> None:
+        """New sequences, when something has changed or the last ones have grown old."""
+        age_s = to_s(now_ns - self._dispatched_ns)
+        due = age_s >= (self.config.replan_min_s if self._stale else self.config.replan_period_s)
+        if self._dispatched_ns >= 0 and not due:
+            return
+        self._dispatched_ns, self._stale = now_ns, False
+        robots = [r for r in self._fleet.robots.values() if r.online]
+        laden = {load.robot for load in self._ledger.loads.values() if load.state in ON_BOARD}
+        busy = {robot for robot, stops in self._sequences.items() if stops} | laden
+        decided = self._power.assign(robots, laden, busy, self._open_tables, blocked.standing)
+        self._decisions += decided
+        candidates = [self._candidate(r, blocked) for r in robots]
+        before = {r.id: self._sequences.get(r.id, ()) for r in robots}
+        result = self._dispatcher(
+            candidates, self._ledger.jobs, before, self._open_tables, blocked.standing,
+            lambda cell: blocked.why.get(cell, "an obstacle"), now_ns,
+        )
+        self._sequences, self._solver, self._waiting = result.sequences, result.solver, result.waiting
+        self._decisions += result.decisions
+        for robot, stops in self._sequences.items():
+            for stop in stops:
+                order_id = self._ledger.loads[stop.load].order.order_id
+                if stop.kind is TaskKind.PICK and order_id not in self._waiting:
+                    driving = order_id == self._ledger.loads[stops[0].load].order.order_id
+                    self._ledger.promise(order_id, robot, driving, now_ns)
+        for order_id, (reason, is_blocked) in list(self._waiting.items()):
+            if order_id in self._ledger.jobs:
+                self._ledger.wait(order_id, reason, now_ns, is_blocked)
+
+    def _candidate(self, robot: Robot, blocked: Blocked) -> Candidate:
+        cell = self._fleet.graph.end_cell(robot.id)
+        if blocked.standing[cell]:
+            cell = self._nearest_open(cell, blocked.standing)
+        driving = len(self._fleet.graph.committed(robot.id)) - 1
+        ready_s = driving * self.site.resolution_m / self.config.speed_mps + robot.dwell_left_s
+        return Candidate(
+            robot.id, cell, ready_s, robot.info.battery, self._power.may_work(robot),
+            self._abilities.get(robot.id, frozenset()),
+        )
+
+    def _nearest_open(self, cell: int, standing: Bool) -> int:
+        steps = np.where(standing, UNREACHABLE, self._static.to(cell))
+        best = int(np.argmin(steps))
+        return best if steps[best] < UNREACHABLE else cell
+
+    # --- where everyone goes -------------------------------------------------------------------
+
+    def _aim(self, shut: Bool) -> dict[str, Goal]:
+        movers = []
+        for robot in self._fleet.robots.values():
+            if not robot.online:
+                continue
+            end = self._fleet.graph.end_cell(robot.id)
+            task = end if robot.acting else self._task_cell(robot)
+            movers.append(Mover(robot.id, end, task, robot.acting))
+        return self._goals(movers, shut, frozenset(self._power.chargers.values()))
+
+    def _task_cell(self, robot: Robot) -> int:
+        stops = self._remaining(robot)
+        if stops:
+            return stops[0].cell
+        return self._power.chargers.get(robot.id, -1)
+
+    def _remaining(self, robot: Robot) -> list[Stop]:
+        """Stops whose action is not released yet."""
+        out = []
+        for stop in self._sequences.get(robot.id, ()):
+            load = self._ledger.loads.get(stop.load)
+            if load is None or load.state in (LoadState.DROPPING, LoadState.DELIVERED):
+                continue
+            if stop.kind is TaskKind.DROP or load.state is LoadState.WAITING:
+                out.append(stop)
+        return out
+
+    def _drive(self, goals: Mapping[str, Goal], shut: Bool, costs: I64, now_ns: int) -> dict[str, list[int]]:
+        """Plan joint paths, have them checked, and release what is safe. Returns the intended cells."""
+        robots = list(self._fleet.robots.values())
+        starts = np.array([self._fleet.graph.end_cell(r.id) for r in robots], np.int32)
+        aims = [goals.get(r.id) for r in robots]
+        paths = self._traffic.plan(
+            starts,
+            [aim.cell if aim else -1 for aim in aims],
+            [aim.urgency if aim else 0 for aim in aims],
+            [not r.online or r.acting or self._fleet.settling(r, now_ns) for r in robots],
+            shut,
+            self.config.horizon,
+            dwell=[aim is not None and aim.dwells for aim in aims],
+            costs=costs,
+            names=[r.id for r in robots],
+        )
+        names = [r.id for r in robots]
+        wrong = check_paths(self.site.free, starts, None, paths, allow_rotation=False)
+        if wrong:
+            self._decisions.append(Decision("fleet", "nothing new is released", f"checker: {wrong[0]}"))
+            return {}
+        released = self._fleet.graph.extend(names, paths, shut)
+        wrong = check_release(self.site.free, {name: self._fleet.graph.held(name) for name in names})
+        if wrong:
+            self._decisions.append(Decision("fleet", "nothing new is released", f"checker: {wrong[0]}"))
+            for name, cells in released.items():
+                self._fleet.graph.withdraw(name, len(self._fleet.graph.held(name)) - 1 - len(cells))
+            return {}
+        self._fleet.send_cells(released)
+        return {name: _moves(paths[:, k].tolist()) for k, name in enumerate(names)}
+
+    def _act(self, goals: Mapping[str, Goal], now_ns: int) -> None:
+        """Release the actions of robots whose released way ends at their task."""
+        for robot in self._fleet.robots.values():
+            goal = goals.get(robot.id)
+            if goal is None or not goal.dwells or robot.acting or self._fleet.settling(robot, now_ns):
+                continue
+            if self._fleet.graph.end_cell(robot.id) != goal.cell or not self._fleet.all_released(robot):
+                continue
+            stops = self._remaining(robot)
+            if not stops:
+                self._fleet.send_action(
+                    robot, TaskKind.CHARGE.value, f"charge:{robot.id}", self.config.charge_slice_s, CHARGING
+                )
+            for stop in stops:
+                if stop.cell != goal.cell:
+                    break
+                load = self._ledger.loads[stop.load]
+                self._fleet.send_action(
+                    robot, stop.kind.value, load.action_id, self._dwell_s(stop), load.id, load.object_id
+                )
+                self._ledger.begin(load, robot.id, now_ns)
+
+    def _dwell_s(self, stop: Stop) -> float:
+        return self.config.pick_s if stop.kind is TaskKind.PICK else self.config.drop_s
+
+    # --- what is published ---------------------------------------------------------------------
+
+    def _plan(self, world: WorldState, paths: Mapping[str, list[int]], now_ns: int) -> Plan:
+        self._version += 1
+        blocked = {order_id: reason for order_id, (reason, shut) in self._waiting.items() if shut}
+        return Plan(
+            self._version, world.version, now_ns,
+            tuple(self._robot_plan(r, paths.get(r.id, []), now_ns) for r in self._fleet.robots.values()),
+            {**self._ledger.refused, **blocked}, tuple(self._decisions), self._solver,
+        )  # fmt: skip
+
+    def _robot_plan(self, robot: Robot, path: list[int], now_ns: int) -> RobotPlan:
+        held = self._fleet.graph.held(robot.id)
+        committed = self._fleet.graph.committed(robot.id)
+        tasks = self._tasks(robot)
+        at, ideal_s, first_s = robot.cell, 0.0, 0.0
+        for task in tasks:
+            steps = int(self._static.to(task.cell)[at])
+            ideal_s += steps * self.site.resolution_m / self.config.speed_mps + task.dwell_s
+            first_s, at = first_s or ideal_s, task.cell
+        if tasks:
+            self._pace.start(robot.id, tasks[0].cell, now_ns, first_s)
+        p50, p90 = self._pace.stretch()
+        horizon = (*committed[len(held) :], *path)
+        return RobotPlan(
+            robot.id, tuple(tasks), tuple(robot.pending), horizon,
+            now_ns + to_ns(ideal_s * p50), now_ns + to_ns(ideal_s * p90),
+        )  # fmt: skip
+
+    def _tasks(self, robot: Robot) -> list[Task]:
+        """What is released and not done, then what is to come."""
+        tasks = []
+        for waypoint in robot.pending:
+            if waypoint.action:
+                load = self._ledger.loads.get(robot.loads[waypoint.seq])
+                tasks.append(self._task(TaskKind(waypoint.action), waypoint.cell, waypoint.dwell_s, load))
+        for stop in self._remaining(robot):
+            tasks.append(self._task(stop.kind, stop.cell, self._dwell_s(stop), self._ledger.loads[stop.load]))
+        charger = self._power.chargers.get(robot.id)
+        if charger is not None and not robot.acting and robot.online:
+            tasks.append(Task(TaskKind.CHARGE, charger, self.config.charge_slice_s, place=self._place_at.get(charger, "")))
+        return tasks
+
+    def _task(self, kind: TaskKind, cell: int, dwell_s: float, load: Load | None) -> Task:
+        if load is None:
+            return Task(kind, cell, dwell_s, place=self._place_at.get(cell, ""))
+        place = load.pick_place if kind is TaskKind.PICK else load.drop_place
+        return Task(kind, cell, dwell_s, load.order.order_id, load.line, place, load.object_id)
+
+
+def _moves(cells: list[int]) -> list[int]:
+    """The cells entered, without the waits."""
+    return [b for a, b in itertools.pairwise(cells) if a != b]

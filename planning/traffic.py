@@ -1,0 +1,133 @@
+"""Traffic of the fleet, planned over and over: where does every robot go in the next few steps?"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from aislewise.errors import InputError
+from planning.distance import I32, MAX_COST, UNREACHABLE, Bool, DistanceTables, as_grid, connectivity
+from planning.pibt import PRIORITY_BITS, pibt_run, seed_state
+
+BLOCKED_COST = 8  # steps of detour worth taking at once round a blocked cell
+
+
+class TrafficPlanner:
+    """Collision-free steps for a fleet, re-planned at every call; remembers who has waited for how long, so
+    that everyone gets its turn, and how long cells have been blocked, so that a person is waited for and a
+    pallet left behind is driven round.
+
+    Where the free cells are biconnected and at least one is empty, every robot reaches its goal; the swap
+    step extends this to most one-wide dead ends (`distance.connectivity` names them)."""
+
+    def __init__(self, free: Bool, seed: int = 0, *, allow_rotation: bool = False) -> None:
+        self._free = as_grid(free)
+        self._tables = DistanceTables(self._free)
+        self._rotate = allow_rotation
+        self._rng = seed_state(seed)
+        self._waited: dict[Hashable, int] = {}
+        self._blocked_for: NDArray[np.int64] = np.zeros(self._free.size, dtype=np.int64)
+        self._depth = self._dead_end_depth()
+
+    def plan(
+        self,
+        starts: ArrayLike,
+        goals: ArrayLike,
+        priorities: ArrayLike | None = None,
+        fixed: ArrayLike | None = None,
+        blocked: ArrayLike | None = None,
+        horizon: int = 8,
+        *,
+        dwell: ArrayLike | None = None,
+        costs: ArrayLike | None = None,
+        names: Sequence[Hashable] | None = None,
+    ) -> I32:
+        """Paths (horizon + 1, N) int32 of cells, row 0 = starts; each step is a safe joint move.
+
+        starts: (N,) distinct free cells. goals: (N,) cells, -1 = none: the robot stays unless pushed.
+        priorities: (N,) ints >= 0; higher goes first, then who has waited longest. fixed: (N,) bool, robots
+        that do not move and are not pushed. dwell: (N,) bool, robots that become fixed once on their goal.
+        blocked: (H * W,) bool, cells nobody enters now. costs: (H * W,) ints 1 to MAX_COST of crossing
+        each cell (wet floor, congestion). names: identity of each robot between calls, if the number of
+        robots may change. Raises InputError."""
+        if horizon < 1:
+            raise InputError("horizon", f"{horizon}", "at least 1")
+        now = self._cells("starts", starts)
+        count = len(now)
+        if len(np.unique(now)) != count:
+            raise InputError("starts", "two robots in one cell")
+        targets = self._cells("goals", goals, count, none=True)
+        shut = _flags("blocked", blocked, self._free.size)
+        keys = list(names) if names is not None else list(range(count))
+        urgency = np.zeros(count, np.int64) if priorities is None else np.asarray(priorities, np.int64)
+        if len(keys) != count or len(urgency) != count:
+            raise InputError("names" if len(keys) != count else "priorities", "wrong length", count)
+
+        self._tables.reprice(self._prices(shut, costs))
+        pool, slots = self._tables.rows(targets)
+        slots[slots >= 0] = np.where(
+            pool[slots[slots >= 0], now[slots >= 0]] < UNREACHABLE, slots[slots >= 0], -1
+        )
+        paths = np.empty((horizon + 1, count), dtype=np.int32)
+        paths[0] = now
+        limit = (1 << PRIORITY_BITS) - 1
+        pibt_run(
+            self._tables.nbr, pool, slots, self._depth,
+            _flags("fixed", fixed, count), _flags("dwell", dwell, count), shut, self._rotate,
+            np.clip(urgency, 0, limit), self._wait(keys, now, targets), sum(self._free.shape), paths, self._rng,
+        )  # fmt: skip
+        return paths
+
+    def _wait(self, keys: Sequence[Hashable], now: I32, targets: I32) -> NDArray[np.int64]:
+        """Calls since each robot last stood on its goal, this one included."""
+        arrived = (now == targets) | (targets < 0)
+        self._waited = {
+            key: 0 if there else self._waited.get(key, 0) + 1
+            for key, there in zip(keys, arrived.tolist(), strict=True)
+        }
+        waited = np.fromiter(self._waited.values(), dtype=np.int64, count=len(keys))
+        return np.minimum(waited, (1 << (PRIORITY_BITS - 1)) - 1)
+
+    def _prices(self, blocked: Bool, costs: ArrayLike | None) -> NDArray[np.int64] | None:
+        """Cost of crossing each cell. That of a blocked one doubles with the time it has been blocked."""
+        self._blocked_for = np.where(blocked, self._blocked_for + 1, 0)
+        if costs is None and not blocked.any():
+            return None
+        base = np.ones(self._free.size, np.int64) if costs is None else np.asarray(costs, np.int64).ravel()
+        patience = BLOCKED_COST << np.minimum(np.log2(np.maximum(self._blocked_for, 1)).astype(np.int64), 5)
+        return np.where(blocked, np.minimum(base + patience, MAX_COST), base)
+
+    def _cells(self, field: str, cells: ArrayLike, count: int | None = None, none: bool = False) -> I32:
+        array = np.asarray(cells, dtype=np.int64).ravel()
+        if count is not None and len(array) != count:
+            raise InputError(field, f"{len(array)} cells", count)
+        inside = (array >= 0) & (array < self._free.size)
+        good = inside & self._free.ravel()[np.where(inside, array, 0)]
+        if none:
+            good |= array == -1
+        if not good.all():
+            raise InputError(field, f"cell {int(array[~good][0])} is not free")
+        return array.astype(np.int32)
+
+    def _dead_end_depth(self) -> I32:
+        """(H * W,) int32: steps from each cell to the nearest that lies on a cycle; 0 if there is none."""
+        depth = np.zeros(self._free.size, dtype=np.int32)
+        for spur in connectivity(self._free).dead_ends:
+            inside, front, level = set(spur.cells), list(spur.mouths), 0
+            while front:
+                level += 1
+                front = [int(c) for cell in front for c in self._tables.nbr[cell] if int(c) in inside]
+                inside.difference_update(front)
+                depth[front] = level
+        return depth
+
+
+def _flags(field: str, flags: ArrayLike | None, count: int) -> Bool:
+    if flags is None:
+        return np.zeros(count, dtype=np.bool_)
+    array = np.ascontiguousarray(flags, dtype=np.bool_).ravel()
+    if array.size != count:
+        raise InputError(field, f"{array.size} flags", count)
+    return array

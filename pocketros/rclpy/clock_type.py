@@ -1,0 +1,12 @@
+"""Kinds of clocks."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ClockType(IntEnum):
+    UNINITIALIZED = 0
+    ROS_TIME = 1
+    SYSTEM_TIME = 2
+    STEADY_TIME = 3

@@ -1,0 +1,3 @@
+"""Conversion factors."""
+
+S_TO_NS = 1_000_000_000

@@ -1,0 +1,117 @@
+"""What a node can see of the ROS graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pocketros.bus import Endpoint
+
+if TYPE_CHECKING:
+    from .context import Context
+    from .qos import QoSProfile
+
+
+@dataclass(frozen=True, slots=True)
+class TopicEndpointInfo:
+    node_name: str
+    node_namespace: str
+    topic_type: str
+    qos_profile: QoSProfile
+
+
+class GraphInterface:
+    """Mixed into Node."""
+
+    context: Context
+
+    def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
+        raise NotImplementedError
+
+    def resolve_service_name(self, service: str, *, only_expand: bool = False) -> str:
+        raise NotImplementedError
+
+    def get_node_names(self) -> list[str]:
+        return [node.name for node in self.context.bus.nodes()]
+
+    def get_fully_qualified_node_names(self) -> list[str]:
+        return [node.full for node in self.context.bus.nodes()]
+
+    def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
+        return [(node.name, node.namespace) for node in self.context.bus.nodes()]
+
+    def get_node_names_and_namespaces_with_enclaves(self) -> list[tuple[str, str, str]]:
+        return [(*pair, "/") for pair in self.get_node_names_and_namespaces()]
+
+    def get_topic_names_and_types(self, no_demangle: bool = False) -> list[tuple[str, list[str]]]:
+        return self._names_and_types(("publisher", "subscription"))
+
+    def get_service_names_and_types(self) -> list[tuple[str, list[str]]]:
+        return self._names_and_types(("service",))
+
+    def get_publisher_names_and_types_by_node(
+        self, node_name: str, node_namespace: str, no_demangle: bool = False
+    ) -> list[tuple[str, list[str]]]:
+        return self._names_and_types(("publisher",), (node_name, node_namespace))
+
+    def get_subscriber_names_and_types_by_node(
+        self, node_name: str, node_namespace: str, no_demangle: bool = False
+    ) -> list[tuple[str, list[str]]]:
+        return self._names_and_types(("subscription",), (node_name, node_namespace))
+
+    def get_service_names_and_types_by_node(
+        self, node_name: str, node_namespace: str
+    ) -> list[tuple[str, list[str]]]:
+        return self._names_and_types(("service",), (node_name, node_namespace))
+
+    def get_client_names_and_types_by_node(
+        self, node_name: str, node_namespace: str
+    ) -> list[tuple[str, list[str]]]:
+        return self._names_and_types(("client",), (node_name, node_namespace))
+
+    def _names_and_types(
+        self, kinds: tuple[str, ...], node: tuple[str, str] | None = None
+    ) -> list[tuple[str, list[str]]]:
+        found: dict[str, set[str]] = {}
+        for endpoint in self.context.bus.endpoints():
+            owner = (endpoint.node.name, endpoint.node.namespace)
+            if endpoint.kind in kinds and node in (None, owner):
+                found.setdefault(endpoint.name, set()).add(endpoint.type_name)
+        return [(name, sorted(types)) for name, types in sorted(found.items())]
+
+    def count_publishers(self, topic_name: str) -> int:
+        return len(self._ends("publisher", self.resolve_topic_name(topic_name)))
+
+    def count_subscribers(self, topic_name: str) -> int:
+        return len(self._ends("subscription", self.resolve_topic_name(topic_name)))
+
+    def count_clients(self, service_name: str) -> int:
+        return len(self._ends("client", self.resolve_service_name(service_name)))
+
+    def count_services(self, service_name: str) -> int:
+        return len(self._ends("service", self.resolve_service_name(service_name)))
+
+    def get_publishers_info_by_topic(
+        self, topic_name: str, no_mangle: bool = False
+    ) -> list[TopicEndpointInfo]:
+        return self._info("publisher", topic_name)
+
+    def get_subscriptions_info_by_topic(
+        self, topic_name: str, no_mangle: bool = False
+    ) -> list[TopicEndpointInfo]:
+        return self._info("subscription", topic_name)
+
+    def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
+        """Block until a node of that name is there; False when `timeout` seconds have passed."""
+
+        def found() -> bool:
+            return fully_qualified_node_name in self.get_fully_qualified_node_names()
+
+        return self.context.bus.wait_for_change(found, timeout)
+
+    def _ends(self, kind: str, name: str) -> list[Endpoint]:
+        return self.context.bus.endpoints(kind, name)
+
+    def _info(self, kind: str, topic_name: str) -> list[TopicEndpointInfo]:
+        ends: list[Any] = self._ends(kind, self.resolve_topic_name(topic_name))
+        return [TopicEndpointInfo(e.node.name, e.node.namespace, e.type_name, e.qos) for e in ends]

@@ -1,0 +1,113 @@
+"""What every node offers by itself: the parameter services and its log on /rosout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rcl_interfaces.msg import Log, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    GetParameterTypes,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
+
+from . import logging
+from .exceptions import ParameterNotDeclaredException, ParameterUninitializedException
+from .parameter import Parameter
+from .qos import QoSProfile, qos_profile_parameters
+
+if TYPE_CHECKING:
+    from .node import Node
+
+
+class ParameterService:
+    """The six services through which other nodes read and set parameters."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        for name, kind, handler in (
+            ("describe_parameters", DescribeParameters, self._describe),
+            ("get_parameters", GetParameters, self._get),
+            ("get_parameter_types", GetParameterTypes, self._get_types),
+            ("list_parameters", ListParameters, self._list),
+            ("set_parameters", SetParameters, self._set),
+            ("set_parameters_atomically", SetParametersAtomically, self._set_atomically),
+        ):
+            node.create_service(kind, f"~/{name}", handler, qos_profile=qos_profile_parameters)
+
+    def _describe(self, request: Any, response: Any) -> Any:
+        for name in request.names:
+            try:
+                response.descriptors.append(self._node.describe_parameter(name))
+            except ParameterNotDeclaredException:
+                response.descriptors = [ParameterDescriptor()]
+                break
+        return response
+
+    def _get(self, request: Any, response: Any) -> Any:
+        for name in request.names:
+            try:
+                value = self._node.get_parameter(name).get_parameter_value()
+            except (ParameterNotDeclaredException, ParameterUninitializedException):
+                response.values = []
+                return response
+            response.values.append(value)
+        return response
+
+    def _get_types(self, request: Any, response: Any) -> Any:
+        try:
+            response.types = [int(kind) for kind in self._node.get_parameter_types(request.names)]
+        except ParameterNotDeclaredException:
+            response.types = []
+        return response
+
+    def _list(self, request: Any, response: Any) -> Any:
+        response.result = self._node.list_parameters(list(request.prefixes), request.depth)
+        return response
+
+    def _set(self, request: Any, response: Any) -> Any:
+        for message in request.parameters:
+            parameter = Parameter.from_parameter_msg(message)
+            response.results.append(self._try([parameter]))
+        return response
+
+    def _set_atomically(self, request: Any, response: Any) -> Any:
+        response.result = self._try([Parameter.from_parameter_msg(m) for m in request.parameters])
+        return response
+
+    def _try(self, parameters: list[Parameter]) -> Any:
+        try:
+            return self._node.set_parameters_atomically(parameters)
+        except ParameterNotDeclaredException as error:
+            return SetParametersResult(successful=False, reason=str(error))
+
+
+class LogPublisher:
+    """Publishes what the node logs on /rosout, as far as somebody listens.
+
+    Unlike rcl it keeps no history for late listeners: a thousand log messages per node, for nobody.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._name = node.get_logger().name
+        self._publisher = node.create_publisher(Log, "/rosout", QoSProfile(depth=1000))
+        logging.add_sink(self._name, self._publish)
+
+    def detach(self) -> None:
+        logging.remove_sink(self._name)
+
+    def _publish(
+        self, severity: int, name: str, message: str, caller: tuple[str, str, int]
+    ) -> None:
+        if self._publisher.get_subscription_count():
+            file, function, line = caller
+            self._publisher.publish(
+                Log(
+                    stamp=self._node.get_clock().now().to_msg(), level=int(severity), name=name,
+                    msg=message, file=file, function=function, line=line,
+                )
+            )  # fmt: skip

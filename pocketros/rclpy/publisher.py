@@ -1,0 +1,62 @@
+"""Publishers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pocketros import cdr
+from pocketros.bus import Endpoint
+
+from .exceptions import InvalidHandle
+from .qos import QoSProfile
+
+if TYPE_CHECKING:
+    from .node import Node
+
+
+class Publisher:
+    """Hands messages to the bus. In process, subscribers receive the very object: do not change it."""
+
+    def __init__(self, node: Node, msg_type: type, endpoint: Endpoint) -> None:
+        self.msg_type = msg_type
+        self.qos_profile: QoSProfile = endpoint.qos
+        self.topic = endpoint.name
+        self._node = node
+        self._endpoint = endpoint
+        self._writer: Any = node.context.bus.create_writer(endpoint)
+        self._write: Callable[[Any], None] = self._writer.write
+
+    @property
+    def topic_name(self) -> str:
+        return self.topic
+
+    def publish(self, msg: Any) -> None:
+        """Publish a message, or the CDR bytes of one. TypeError if it is of another type."""
+        if msg.__class__ is not self.msg_type and not isinstance(msg, self.msg_type):
+            if not isinstance(msg, bytes):
+                raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
+            msg = cdr.deserialize(msg, self.msg_type)
+        self._write(msg)
+
+    def get_subscription_count(self) -> int:
+        return self._writer.matched if self._writer is not None else 0
+
+    def wait_for_all_acked(self, timeout: Any = None) -> bool:
+        """True at once: in-process delivery is done when publish() returns."""
+        return True
+
+    def destroy(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+            self._write = self._refuse
+
+    def _refuse(self, _: Any) -> None:
+        raise InvalidHandle(f"publisher of {self.topic} was destroyed")
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._node.destroy_publisher(self)

@@ -1,0 +1,80 @@
+"""Installs Aislewise for pip and, as an ament_python package, for colcon."""
+
+from __future__ import annotations
+
+from glob import glob
+from pathlib import Path
+
+from setuptools import setup
+
+ROOMS = ["aislewise", "pocketros", "perception", "fusion", "planning", "sim", "cli"]
+
+setup(
+    name="aislewise",
+    version="0.1.0",
+    description="Warehouse robots that see, understand and move together",
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=ROOMS,
+    package_data={
+        "pocketros": ["README.md", "definitions/**/*"],
+        "fusion": ["weights/*"],
+        "sim": ["scenarios/*.yaml"],
+    },
+    data_files=[
+        ("share/ament_index/resource_index/packages", ["resource/aislewise"]),
+        ("share/aislewise", ["package.xml"]),
+        ("share/aislewise/launch", glob("launch/*.yaml")),
+        ("share/aislewise/config", glob("config/*")),
+        ("share/aislewise/interfaces", ["interfaces/package.xml"]),
+        ("share/aislewise/interfaces/msg", glob("interfaces/msg/*.msg")),
+        ("share/aislewise/interfaces/srv", glob("interfaces/srv/*.srv")),
+    ],
+    install_requires=[
+        "mcap>=1.2,<2",
+        "msgspec>=0.19,<0.23",
+        "numba>=0.60,<0.70",
+        "numpy>=1.26,<2.5",
+        "onnxruntime>=1.20,<1.33",
+        "open3d>=0.19,<0.21",
+        "ortools>=9.12,<9.16",
+        "pillow>=10,<14",
+        "pyyaml>=6,<7",
+        "pyzmq>=26,<28",
+        "rich>=13,<16",
+        "rosbags>=0.10,<0.12",
+        "scipy>=1.13,<1.18",
+        "matplotlib>=3.8,<3.12",
+    ],
+    extras_require={
+        "train": ["torch>=2.6,<2.14", "onnx>=1.17,<2", "onnxscript>=0.2,<1"],
+        # ouster-sdk pins an old rosbags that has no Jazzy store; `make setup` installs it without its pins.
+        "ouster": ["ouster-sdk>=0.16,<2"],
+        "dev": [
+            "hypothesis>=6,<7",
+            "import-linter>=2,<3",
+            "mypy>=1.11,<3",
+            "pre-commit>=3,<5",
+            "psutil>=5.9,<8",
+            "pytest>=8,<10",
+            "pytest-timeout>=2.3,<3",
+            "ruff>=0.6,<1",
+        ],
+    },
+    entry_points={
+        "console_scripts": [
+            "aislewise = cli.main:main",
+            "camera_node = perception.camera_node:main",
+            "lidar_node = perception.lidar_node:main",
+            "instruction_node = cli.instruction:main",
+            "fusion_node = fusion.fusion_node:main",
+            "world_node = fusion.world_node:main",
+            "planner_node = planning.planner_node:main",
+            "robots = cli.robots:main",
+            "sim_node = sim.sim_node:main",
+        ]
+    },
+    zip_safe=False,
+)

@@ -1,0 +1,1 @@
+"""The simulated warehouse: sensors in, routes out, ground truth to measure against."""

@@ -1,0 +1,39 @@
+"""A fleet manager in a process of its own: submits a shift's orders over ZeroMQ as they become due.
+
+It knows the planning service and nothing else, as a customer's software would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from planning.client import PlanningClient
+from planning.protocol import decode_order
+
+POLL_S = 0.002
+
+
+def run(endpoint: str, orders_file: Path) -> int:
+    """Submit each order when the service's clock has reached its release; every one is acknowledged."""
+    orders = [decode_order(line) for line in orders_file.read_bytes().splitlines()]
+    with PlanningClient(endpoint, timeout_s=30.0) as client:
+        for order in sorted(orders, key=lambda o: (o.release_ns, o.order_id)):
+            while client.now_ns() < order.release_ns:
+                time.sleep(POLL_S)
+            client.submit(order)
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--connect", required=True)
+    parser.add_argument("--orders", required=True, type=Path)
+    args = parser.parse_args()
+    return run(args.connect, args.orders)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

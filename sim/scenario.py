@@ -1,0 +1,203 @@
+"""A scenario: everything that makes a shift, read from YAML and checked. One seed, one shift."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aislewise.errors import InputError
+from aislewise.types import Colour, ObjectClass
+from sim.robots import RobotConfig
+from sim.warehouse import WarehouseConfig
+
+MAX_BYTES = 1_000_000
+EVENT_KINDS = ("wet_floor", "blocked_aisle")
+STANDING = (ObjectClass.PALLET, ObjectClass.TOTE, ObjectClass.BOX, ObjectClass.WET_FLOOR)
+_FOLDER = Path(__file__).parent / "scenarios"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happens at_s. at: (x, y) m in `map`, or none: a fitting place is drawn. A place
+    where something stands or drives is left alone until it is clear."""
+
+    kind: str
+    at_s: float
+    at: tuple[float, float] | None = None
+    radius_m: float = 0.9
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in EVENT_KINDS:
+            raise InputError("events.kind", f"{self.kind!r}", EVENT_KINDS)
+        _within("events.at_s", self.at_s, 0.0, 1e6)
+        _within("events.radius_m", self.radius_m, 0.2, 3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A typed instruction, and what carrying it out means: target: id of the true object;
+    destination: station; keep_out: robots must keep off wet floors from grace_s after the text on."""
+
+    text: str
+    at_s: float
+    target: str = ""
+    destination: str = ""
+    keep_out: bool = True
+    grace_s: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.text) <= 1000:
+            raise InputError("instruction.text", f"{len(self.text)} characters", "1 to 1000")
+        _within("instruction.at_s", self.at_s, 0.0, 1e6)
+        _within("instruction.grace_s", self.grace_s, 0.0, 1e4)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An object that stands about from the start. near: a place; it is put against the wall or rack
+    beside it, off the lanes, `offset_m` further along."""
+
+    id: str
+    cls: str
+    near: str
+    colour: str = ""
+    offset_m: float = 2.0
+    loaded: bool = True
+
+    def __post_init__(self) -> None:
+        names = [c.name.lower() for c in STANDING]
+        if self.cls not in names:
+            raise InputError(f"items.{self.id}.cls", f"{self.cls!r}", names)
+        colours = [c.name.lower() for c in Colour]
+        if self.colour and self.colour not in colours:
+            raise InputError(f"items.{self.id}.colour", f"{self.colour!r}", colours)
+        _within(f"items.{self.id}.offset_m", self.offset_m, -10.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What a run must meet."""
+
+    max_collisions: int = 0
+    min_done_share: float = 0.9
+
+    def __post_init__(self) -> None:
+        _within("gates.max_collisions", self.max_collisions, 0, 10_000)
+        _within("gates.min_done_share", self.min_done_share, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """release_s: orders are released over this time; battery: least and greatest charge at the start;
+    lidar_columns: rays per beam and turn; slotting_m: how far from the stations fast movers lie."""
+
+    name: str = "shift"
+    seed: int = 1
+    duration_s: float = 420.0
+    robots: int = 6
+    orders: int = 20
+    people: int = 4
+    forklifts: int = 1
+    release_s: float = 120.0
+    slotting_m: float = 12.0
+    lidar_columns: int = 720
+    battery: tuple[float, float] = (0.55, 0.95)
+    warehouse: WarehouseConfig = field(default_factory=WarehouseConfig)
+    robot: RobotConfig = field(default_factory=RobotConfig)
+    items: tuple[Item, ...] = ()
+    events: tuple[Event, ...] = ()
+    instruction: Spoken | None = None
+    gates: Gates = field(default_factory=Gates)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("seed", 0, 2**62), ("duration_s", 1.0, 1e6), ("robots", 1, 200), ("orders", 0, 100_000),
+            ("people", 0, 200), ("forklifts", 0, 1), ("release_s", 0.0, 1e6), ("slotting_m", 1.0, 1e4),
+            ("lidar_columns", 8, 4096),
+        ):  # fmt: skip
+            _within(name, getattr(self, name), low, high)
+        low, high = self.battery
+        if not 0.0 < low <= high <= 1.0:
+            raise InputError("battery", f"{self.battery}", "0 < least <= greatest <= 1")
+        docks = self.warehouse.chargers + self.warehouse.parking
+        if self.robots > docks:
+            raise InputError("robots", f"{self.robots}", f"{docks} chargers and parking places")
+        ids = [i.id for i in self.items]
+        if len(set(ids)) != len(ids):
+            raise InputError("items", "ids must differ")
+
+    @property
+    def last_event_s(self) -> float:
+        """When the last thing that was scripted happens."""
+        times = [e.at_s for e in self.events]
+        return max([*times, self.instruction.at_s if self.instruction else 0.0, 0.0])
+
+
+def load_scenario(source: str | Path) -> Scenario:
+    """The scenario of a YAML file, or of a packaged name such as "shift". Raises InputError naming the
+    field."""
+    import yaml
+
+    packaged = _FOLDER / f"{source}.yaml"
+    path = packaged if packaged.exists() else Path(source)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError("scenario", f"{path.stat().st_size} bytes", MAX_BYTES)
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError("scenario", f"cannot read {path.name}: {error}") from error
+    return scenario_from(data)
+
+
+def scenario_from(data: Any) -> Scenario:
+    """A scenario from plain mappings and lists, as YAML gives them."""
+    out: Scenario = _build(Scenario, data, "scenario")
+    return out
+
+
+def _within(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not math.isfinite(value) or not low <= value <= high:
+        raise InputError(name, f"{value}", f"{low} to {high}")
+
+
+def _build(kind: Any, data: Any, where: str) -> Any:
+    """A dataclass from a mapping, strictly: unknown keys and wrong types are errors."""
+    if not isinstance(data, dict):
+        raise InputError(where, "must be a mapping")
+    hints = typing.get_type_hints(kind)
+    known = {f.name for f in dataclasses.fields(kind)}
+    for key in data:
+        if key not in known:
+            raise InputError(f"{where}.{key}", "is unknown", sorted(known))
+    values = {k: _value(hints[k], v, f"{where}.{k}") for k, v in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(where, str(error).split("__init__() ")[-1]) from error
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _value(next(a for a in args if a is not type(None)), value, where)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise InputError(where, "must be a list")
+        if args[-1] is Ellipsis:
+            return tuple(_value(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+        if len(value) != len(args):
+            raise InputError(where, f"{len(value)} values", len(args))
+        return tuple(_value(a, v, f"{where}[{i}]") for i, (a, v) in enumerate(zip(args, value, strict=True)))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (hint is int and isinstance(value, bool)):
+        raise InputError(where, f"{value!r}", f"a {hint.__name__}")
+    return value

@@ -1,0 +1,322 @@
+"""The closed loop: a simulated shift from raw sensors to deliveries, in lock step with simulated time.
+
+Composes every room in one process, the fleet manager in another. The simulated clock only moves when
+every node is idle and every order due by then has been acknowledged, so that the same scenario and
+seed give the same metrics, on any machine, however long a solver or a process takes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+
+from aislewise import messages, topics
+from aislewise.clock import to_ns, to_s
+from aislewise.errors import AislewiseError
+from aislewise.node import AislewiseNode
+from aislewise.types import DetectionFrame, Order, OrderRecord, OrderState
+from fusion.evaluate import detection_map
+from fusion.fusion_node import FusionNode
+from fusion.infer import Detector, PhraseEncoder
+from fusion.world_node import WorldNode
+from perception.camera_node import CameraNode
+from perception.instruction_node import InstructionNode
+from perception.lidar_node import LidarNode
+from planning.planner_node import PlannerNode
+from pocketros.testing import spin_until_idle
+from sim.demand import make_orders
+from sim.recorder import Recorder
+from sim.scenario import Scenario
+from sim.sim_node import SimNode
+
+ACK_TIMEOUT_S = 60.0
+TIMING_KEYS = ("wall_s", "realtime_factor", "fusion_latency_ms", "plan_latency_ms", "peak_memory_mb")
+"""Metrics that depend on the machine; all others repeat exactly for the same scenario and seed."""
+
+Progress = Callable[["Shift"], None]
+
+
+class ShiftError(AislewiseError):
+    """The run could not be carried on: a process of it died or stopped answering."""
+
+    code = "SHIFT"
+
+
+@dataclass
+class Observer:
+    """What was seen and true along the way, for metrics and the report."""
+
+    frames: list[tuple[DetectionFrame, list[Any]]] = field(default_factory=list)
+    tracks: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    bodies: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
+    blocked_cells: list[tuple[float, int]] = field(default_factory=list)
+    snapshot: dict[str, Any] = field(default_factory=dict)
+    grounded: list[Any] = field(default_factory=list)
+
+
+class Shift:
+    """One run. `run()` returns the metrics; the files land in `out`."""
+
+    def __init__(self, scenario: Scenario, out: Path, record: bool = True) -> None:
+        self.scenario, self.out = scenario, out
+        out.mkdir(parents=True, exist_ok=True)
+        for stale in ("orders.sqlite", "orders.sqlite-wal", "orders.sqlite-shm"):
+            (out / stale).unlink(missing_ok=True)
+        rclpy.init(args=["--ros-args", "-p", "use_sim_time:=true"])
+        self.executor = SingleThreadedExecutor()
+        self.observer = Observer()
+        self.sim = SimNode(scenario, lockstep=True)
+        self.world = self.sim.world
+        self.orders: list[Order] = make_orders(scenario, self.world.site)
+        self._build_nodes(record)
+        self.manager: subprocess.Popen[bytes] | None = None
+        self.wall_s = 0.0
+        self._acknowledged = 0
+
+    # --- building ----------------------------------------------------------------------------------
+
+    def _build_nodes(self, record: bool) -> None:
+        robots = list(self.world.robots)
+        detector = Detector(threads=2)
+        self.fusion = [FusionNode(detector, namespace=f"/{r}") for r in robots]
+        self.perception = [n for r in robots for n in (CameraNode(namespace=f"/{r}"), LidarNode(namespace=f"/{r}"))]
+        self.instruction = InstructionNode(PhraseEncoder())
+        self.world_node = WorldNode()
+        self.planner = PlannerNode(
+            parameter_overrides=[
+                Parameter("bind", value="tcp://127.0.0.1:*"),
+                Parameter("store", value=str(self.out / "orders.sqlite")),
+                Parameter("seed", value=self.scenario.seed),
+            ]
+        )
+        self.recorder = Recorder(self.out / "run.mcap", robots, robots[0]) if record else None
+        self.listener = _Listener(self)
+        nodes: list[Any] = [
+            self.sim, *self.perception, *self.fusion, self.instruction, self.world_node, self.planner, self.listener,
+        ]
+        if self.recorder is not None:
+            nodes.append(self.recorder)
+        self.nodes = nodes
+        for node in nodes:
+            self.executor.add_node(node)
+        spin_until_idle(self.executor)
+        if self.planner.service is None:
+            raise ShiftError("the planning service did not start")
+
+    def _start_manager(self) -> None:
+        """The fleet manager is a customer's process: it gets an endpoint and its orders, nothing else."""
+        handle, name = tempfile.mkstemp(suffix=".json")
+        with os.fdopen(handle, "wb") as file:
+            file.write(b"\n".join(msgspec.json.encode(order) for order in self.orders))
+        self._orders_file = Path(name)
+        assert self.planner.service is not None
+        command = [sys.executable, "-m", "sim.manager", "--connect", self.planner.service.endpoint, "--orders", name]
+        self.manager = subprocess.Popen(command, cwd=Path(__file__).parent.parent)
+
+    # --- running -----------------------------------------------------------------------------------
+
+    def run(self, progress: Progress | None = None) -> dict[str, Any]:
+        """Run to the end of the shift: all orders final, or the scenario's time is up."""
+        started = time.perf_counter()
+        try:
+            self._start_manager()
+            while not self.finished():
+                self._wait_for_orders()
+                self.sim.tick()
+                spin_until_idle(self.executor)
+                self._observe()
+                if progress is not None and self.sim.ticks % 10 == 0:
+                    progress(self)
+            self.wall_s = time.perf_counter() - started
+            return self.metrics()
+        finally:
+            self.close()
+
+    def finished(self) -> bool:
+        now_s = to_s(self.world.now_ns)
+        if now_s >= self.scenario.duration_s:
+            return True
+        if now_s < self.scenario.last_event_s + 1.0:
+            return False
+        records = self.records()
+        pending = self.world_node.pending_instructions
+        return len(records) >= len(self.orders) and not pending and all(r.state.final for r in records)
+
+    def records(self) -> list[OrderRecord]:
+        """Every accepted order, the instructions' among them."""
+        return self.planner.store.list(limit=100_000)
+
+    def _wait_for_orders(self) -> None:
+        """Hold the clock until every order released by now has been acknowledged."""
+        due = [o for o in self.orders if o.release_ns <= self.world.now_ns]
+        if len(due) == self._acknowledged:
+            return
+        deadline = time.monotonic() + ACK_TIMEOUT_S
+        while True:
+            known = {r.order.order_id for r in self.records()}
+            if all(o.order_id in known for o in due):
+                self._acknowledged = len(due)
+                return
+            if self.manager is not None and self.manager.poll() not in (None, 0):
+                raise ShiftError(f"the fleet manager ended with {self.manager.returncode}")
+            if time.monotonic() > deadline:
+                raise ShiftError(f"no acknowledgement within {ACK_TIMEOUT_S} s")
+            time.sleep(0.001)
+
+    def close(self) -> None:
+        if self.manager is not None:
+            try:
+                self.manager.wait(timeout=5.0)
+            except subprocess.TimeoutExpired:
+                self.manager.kill()
+            self._orders_file.unlink(missing_ok=True)
+        if self.recorder is not None:
+            self.recorder.close()
+        for node in self.nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+    # --- observing ---------------------------------------------------------------------------------
+
+    def _observe(self) -> None:
+        if self.sim.ticks % 5:
+            return
+        t = to_s(self.world.now_ns)
+        for name in self.world.robots:
+            pose = self.world.true_pose(name)
+            self.observer.tracks.setdefault(name, []).append((t, pose.x_m, pose.y_m))
+        for body in self.world.truth():
+            if body.moving:
+                self.observer.bodies.setdefault(body.id, []).append((t, body.pose.x_m, body.pose.y_m))
+
+    # --- judging -----------------------------------------------------------------------------------
+
+    def metrics(self) -> dict[str, Any]:
+        """The figures of metrics.json; docs/metrics.md says what each means."""
+        records = {r.order.order_id: r for r in self.records()}
+        mine = [records[o.order_id] for o in self.orders if o.order_id in records]
+        done = [r for r in mine if r.state is OrderState.DONE]
+        sim_s = to_s(self.world.now_ns)
+        picks = sum(r.lines_done for r in records.values())
+        fusion_ms = np.concatenate([np.asarray(n.fusion_ms) for n in self.fusion])
+        instruction = self._instruction_result(records)
+        out: dict[str, Any] = {
+            "scenario": self.scenario.name,
+            "seed": self.scenario.seed,
+            "robots": len(self.world.robots),
+            "orders_submitted": len(mine),
+            "orders_done": len(done),
+            "orders_final": sum(r.state.final for r in mine),
+            "collisions": len(self.world.collisions),
+            "collision_list": [str(c) for c in self.world.collisions[:20]],
+            "picks_per_hour": round(picks / sim_s * 3600.0, 3),
+            "order_time_s": percentiles([to_s(r.updated_ns - r.order.release_ns) for r in done]),
+            "late_orders": sum(0 < r.order.due_ns < r.updated_ns for r in done),
+            "distance_m": round(sum(r.distance_m for r in self.world.robots.values()), 2),
+            "sim_s": round(sim_s, 3),
+            "frames": len(fusion_ms),
+            "sensor_hz": 1.0 / (self.sim.settings.tick_s * self.sim.settings.sense_every),
+            "detection_map": detection_map(
+                [d for d, _ in self.observer.frames], [t for _, t in self.observer.frames]
+            ),
+            "instruction": instruction,
+            "wall_s": round(self.wall_s, 2),
+            "realtime_factor": round(sim_s / max(self.wall_s, 1e-9), 3),
+            "fusion_latency_ms": percentiles(fusion_ms),
+            "plan_latency_ms": percentiles(self.planner.plan_ms),
+            "peak_memory_mb": peak_memory_mb(),
+        }
+        out["gates"] = gates(out, self.scenario)
+        out["ok"] = all(g["ok"] for g in out["gates"].values())
+        return out
+
+    def _instruction_result(self, records: dict[str, Any]) -> dict[str, Any]:
+        """Judged by the simulator's truth: the right thing at the right place, and kept away from."""
+        wanted = self.scenario.instruction
+        if wanted is None:
+            return {"status": "none", "done": True}
+        last = self.observer.grounded[-1] if self.observer.grounded else None
+        delivered = any(
+            d.object_id == wanted.target and d.place == wanted.destination for d in self.world.deliveries
+        )
+        entered = self.world.keep_out_entries()
+        return {
+            "text": wanted.text,
+            "status": last.status.value if last else "none",
+            "question": last.question if last else "",
+            "delivered": delivered,
+            "keep_out_entries": entered,
+            "done": delivered and entered == 0,
+        }
+
+
+class _Listener(AislewiseNode):
+    """Keeps what the metrics and the report need from the topics."""
+
+    def __init__(self, shift: Shift) -> None:
+        super().__init__("observer")
+        self.shift = shift
+        for robot in shift.world.robots:
+            self.listen(topics.DETECTIONS, self.on_detections, f"/{robot}/")
+        self.listen(topics.GROUNDED, self.on_grounded)
+
+    def on_detections(self, msg: Any) -> None:
+        """Frames arrive within the tick they were taken in, so the truth of now is theirs."""
+        frame = messages.from_detections_msg(msg)
+        truth = self.shift.world.visible(frame.robot)
+        self.shift.observer.frames.append((frame, truth))
+
+    def on_grounded(self, msg: Any) -> None:
+        self.shift.observer.grounded.append(messages.from_grounded_msg(msg)[0])
+
+
+def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, Any]]:
+    """Pass or fail, each with its value and limit."""
+    submitted, limits = metrics["orders_submitted"], scenario.gates
+    need = int(np.ceil(limits.min_done_share * len_orders(scenario) - 1e-9))
+    table = {
+        "collisions": (metrics["collisions"], limits.max_collisions, metrics["collisions"] <= limits.max_collisions),
+        "orders_final": (metrics["orders_final"], submitted, metrics["orders_final"] == submitted > 0),
+        "orders_done": (metrics["orders_done"], need, metrics["orders_done"] >= need),
+        "instruction_done": (metrics["instruction"]["done"], True, bool(metrics["instruction"]["done"])),
+    }
+    return {name: {"value": v, "limit": limit, "ok": bool(ok)} for name, (v, limit, ok) in table.items()}
+
+
+def len_orders(scenario: Scenario) -> int:
+    return int(scenario.orders)
+
+
+def percentiles(values: Any) -> dict[str, float]:
+    """p50 and p99, rounded; empty input gives zeros."""
+    data = np.asarray(values, np.float64)
+    if data.size == 0:
+        return {"p50": 0.0, "p99": 0.0}
+    return {"p50": round(float(np.percentile(data, 50)), 3), "p99": round(float(np.percentile(data, 99)), 3)}
+
+
+def peak_memory_mb() -> float:
+    import resource
+
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0, 1)
+
+
+def write_metrics(metrics: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(metrics, indent=1, default=float) + "\n")
+
+
+__all__ = ["Shift", "ShiftError", "to_ns", "write_metrics"]

@@ -1,0 +1,190 @@
+"""Simulator node: the simulated warehouse as seen from ROS. Sensors, /tf, odometry, battery and states out,
+routes in. Runs paced by the wall clock, or in lock step when a runner calls `tick`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import BatteryState, CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import String
+from tf2_msgs.msg import TFMessage
+
+from aislewise import messages, topics
+from aislewise.geometry import compose, inverse
+from aislewise.node import AislewiseNode, run
+from aislewise.types import Pose2D
+from sim.scenario import Scenario, load_scenario
+from sim.sensors import RawFrame
+from sim.world import SimWorld
+
+
+@dataclass(frozen=True)
+class SimNodeConfig:
+    """scenario: name or file; robots and seed: -1 keeps the scenario's; tick_s: physics step;
+    state_every, sense_every: in ticks (5 Hz states, 2 Hz sensors); rate: simulated over wall seconds."""
+
+    scenario: str = "shift"
+    robots: int = -1
+    seed: int = -1
+    tick_s: float = 0.1
+    state_every: int = 2
+    sense_every: int = 5
+    rate: float = 1.0
+    workers: int = 2
+
+
+class SimNode(AislewiseNode):
+    """Publishes what real robots would, from a SimWorld."""
+
+    def __init__(self, scenario: Scenario | None = None, lockstep: bool = False, **kwargs: Any) -> None:
+        super().__init__("sim", **kwargs)
+        self.settings = self.config(SimNodeConfig)
+        if scenario is None:
+            changes = {
+                k: v for k in ("robots", "seed") if (v := getattr(self.settings, k)) >= 0
+            }
+            scenario = dataclasses.replace(load_scenario(self.settings.scenario), **changes)
+        self.scenario = scenario
+        self.world = SimWorld(scenario)
+        self.ticks = 0
+        self.frames: deque[tuple[str, RawFrame]] = deque(maxlen=64)
+        self._pool = ThreadPoolExecutor(self.settings.workers)
+        self._clock_pub = self.advertise(topics.CLOCK)
+        self._tf = self.advertise(topics.TF)
+        self._tf_static = self.advertise(topics.TF_STATIC)
+        self._site = self.advertise(topics.SITE_MAP)
+        self._instruction = self.advertise(topics.INSTRUCTION_TEXT)
+        self._out = {name: self._robot_topics(name) for name in self.world.robots}
+        self._site.publish(String(data=json.dumps(self.world.site.to_json())))
+        self._tf_static.publish(TFMessage(transforms=self._mounts()))
+        if not lockstep:
+            self.create_timer(self.settings.tick_s / self.settings.rate, self.tick)
+
+    def _robot_topics(self, name: str) -> dict[str, Any]:
+        prefix = f"/{name}/"
+        self.listen(topics.ROUTE, self.on_route, prefix)
+        table = (
+            topics.IMAGE_RAW, topics.CAMERA_INFO_RAW, topics.POINTS_RAW, topics.ODOM, topics.BATTERY,
+            topics.ROBOT_STATE,
+        )
+        return {topic.name: self.advertise(topic, prefix) for topic in table}
+
+    def on_route(self, msg: Any) -> None:
+        robot, first_seq, waypoints = messages.from_route_msg(msg)
+        self.world.set_route(robot, first_seq, waypoints)
+
+    def tick(self) -> None:
+        """One physics step, and whatever is due to be published after it."""
+        self.world.step(self.settings.tick_s)
+        self.ticks += 1
+        self._clock_pub.publish(Clock(clock=messages.to_stamp(self.world.now_ns)))
+        for text in self.world.due_instructions():
+            self._instruction.publish(String(data=text))
+        if self.ticks % self.settings.state_every == 0:
+            for name in self.world.robots:
+                self._publish_state(name)
+        if self.ticks % self.settings.sense_every == 0:
+            self._publish_sensors()
+
+    def _publish_state(self, name: str) -> None:
+        info, out, now = self.world.robot_info(name), self._out[name], self.world.now_ns
+        odom = self.world.odometry(name)
+        out[topics.ROBOT_STATE.name].publish(messages.to_robot_msg(info))
+        out[topics.BATTERY.name].publish(
+            BatteryState(header=messages.header(now, topics.frame(name, "base_link")), percentage=info.battery)
+        )
+        odom_msg = Odometry(
+            header=messages.header(now, topics.frame(name, "odom")),
+            child_frame_id=topics.frame(name, "base_link"),
+        )
+        odom_msg.pose.pose.position.x, odom_msg.pose.pose.position.y = odom.x_m, odom.y_m
+        odom_msg.pose.pose.orientation.z = math.sin(odom.yaw_rad / 2)
+        odom_msg.pose.pose.orientation.w = math.cos(odom.yaw_rad / 2)
+        out[topics.ODOM.name].publish(odom_msg)
+        self._publish_tf(name, info.pose, odom, now)
+
+    def _publish_tf(self, name: str, pose: Pose2D, odom: Pose2D, now: int) -> None:
+        T_map_odom = compose(pose, inverse(odom))
+        odom_frame, base = topics.frame(name, "odom"), topics.frame(name, "base_link")
+        self._tf.publish(
+            TFMessage(
+                transforms=[_transform("map", odom_frame, T_map_odom, now), _transform(odom_frame, base, odom, now)]
+            )
+        )
+
+    def _publish_sensors(self) -> None:
+        """Rendering runs in a small pool: open3d releases the GIL; results keep the robots' order."""
+        for name in self.world.robots:
+            self._publish_state(name)
+        frames = self.world.sense(list(self.world.robots), self._pool)
+        for name, frame in frames.items():
+            self.frames.append((name, frame))
+            out, camera = self._out[name], self.world.camera
+            stamp = messages.header(frame.stamp_ns, topics.frame(name, "camera_link"))
+            height, width = frame.image.shape[:2]
+            out[topics.CAMERA_INFO_RAW.name].publish(
+                CameraInfo(header=stamp, height=height, width=width, k=camera.K.ravel())
+            )
+            out[topics.IMAGE_RAW.name].publish(
+                Image(
+                    header=stamp, height=height, width=width, encoding="rgb8", step=3 * width,
+                    data=frame.image.reshape(-1),
+                )
+            )
+            out[topics.POINTS_RAW.name].publish(_cloud(name, frame))
+
+    def _mounts(self) -> list[Any]:
+        mounts = []
+        for name in self.world.robots:
+            for link, T in (("lidar_link", self.world.T_base_lidar), ("camera_link", self.world.camera.T_base_camera)):
+                out = TransformStamped(
+                    header=messages.header(0, topics.frame(name, "base_link")),
+                    child_frame_id=topics.frame(name, link),
+                )
+                t, q = out.transform.translation, out.transform.rotation
+                t.x, t.y, t.z = (float(v) for v in T[:3, 3])
+                q.x, q.y, q.z, q.w = (float(v) for v in _quaternion(T[:3, :3]))
+                mounts.append(out)
+        return mounts
+
+    def destroy_node(self) -> None:
+        self._pool.shutdown(wait=False)
+        super().destroy_node()
+
+
+def _quaternion(R: np.ndarray) -> np.ndarray:
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_matrix(R).as_quat()
+
+
+def _transform(parent: str, child: str, pose: Pose2D, stamp_ns: int) -> Any:
+    out = TransformStamped(header=messages.header(stamp_ns, parent), child_frame_id=child)
+    out.transform.translation.x, out.transform.translation.y = pose.x_m, pose.y_m
+    out.transform.rotation.z, out.transform.rotation.w = math.sin(pose.yaw_rad / 2), math.cos(pose.yaw_rad / 2)
+    return out
+
+
+def _cloud(robot: str, frame: RawFrame) -> Any:
+    points = np.ascontiguousarray(frame.points, np.float32)
+    names = ("x", "y", "z", "intensity")
+    return PointCloud2(
+        header=messages.header(frame.stamp_ns, topics.frame(robot, "lidar_link")), height=1, width=len(points),
+        fields=[PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(names)],
+        is_bigendian=False, point_step=16, row_step=16 * len(points), is_dense=True,
+        data=points.reshape(-1).view(np.uint8),
+    )
+
+
+def main(args: list[str] | None = None) -> int:
+    return run(SimNode, args)

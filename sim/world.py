@@ -1,0 +1,394 @@
+"""The simulated warehouse: robots, people, a forklift, objects and events, stepped in simulated time, and
+the sensors' view of it. Everything follows from the scenario's seed and the routes it is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from aislewise.clock import to_ns, to_s
+from aislewise.errors import InputError, NotFoundError
+from aislewise.geometry import rectangle, wrap_angle
+from aislewise.types import F64, CameraModel, Colour, ObjectClass, Pose2D, RobotInfo, Waypoint
+from sim import bodies
+from sim.bodies import ROBOT_LENGTH_M, ROBOT_WIDTH_M, TOTE_SIZE_M, Body
+from sim.geometry2d import convex_overlap, disc, gap_in_corridor
+from sim.mesh import Mesh
+from sim.metrics import Collision, Handled, Referee
+from sim.people import PERSON_RADIUS_M, Vehicle
+from sim.robots import Carried, SimRobot
+from sim.scenario import Event, Scenario
+from sim.scene import Base, Placed, Scene
+from sim.sensors import CameraConfig, LidarConfig, Lighting, RawFrame, capture, sweep
+from sim.setup import (
+    Thing,
+    event_body,
+    event_spots,
+    place_forklift,
+    place_items,
+    place_people,
+    place_robots,
+    stream,
+)
+from sim.truth import Standing, TruthObject, labels
+from sim.warehouse import generate
+
+SUBSTEP_S = 0.05
+SCANNER_M = 3.0
+PICK_REACH_M = 2.3
+TABLE_Z_M = 0.76
+TABLE_SLOTS = ((-0.38, 0.0), (0.38, 0.0), (-0.38, TOTE_SIZE_M[2]), (0.38, TOTE_SIZE_M[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class TruthBody:
+    """One true object in `map`. z_m: height of the box centre; velocity (2,) m/s; moving: it can."""
+
+    id: str
+    cls: ObjectClass
+    colour: Colour | None
+    attributes: dict[str, bool]
+    pose: Pose2D
+    z_m: float
+    size: tuple[float, float, float]
+    velocity: F64
+    moving: bool
+
+
+class SimWorld:
+    """One shift's world. Not thread-safe, except that `sense` may use a pool of its caller's."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.now_ns = 0
+        self.hall = generate(scenario.warehouse, stream(scenario, "goods"))
+        self.site = self.hall.site
+        self.robots = place_robots(scenario, self.hall)
+        self.forklift = place_forklift(scenario, self.hall)
+        vehicles = [r.pose for r in self.robots.values()] + ([self.forklift.pose] if self.forklift else [])
+        self.people = place_people(scenario, self.hall, vehicles)
+        self.things = place_items(scenario, self.hall)
+        self.lidar = LidarConfig(columns=scenario.lidar_columns)
+        self.camera_config = CameraConfig()
+        self.light = Lighting()
+        self.referee = Referee()
+        self.picks: list[Handled] = []
+        self.deliveries: list[Handled] = []
+        self.missed_picks: list[Handled] = []
+        self._base = Base.of(self.hall.mesh)
+        self._pending: list[tuple[int, Event]] = sorted(enumerate(scenario.events), key=lambda e: e[1].at_s)
+        self._appeared_ns: dict[str, int] = {}
+        self._said = False
+        self._frame = 0
+        self._seen: dict[str, tuple[TruthObject, ...]] = {}
+        self._tables: dict[str, list[str]] = {}
+        self._index = {name: k for k, name in enumerate(self.robots)}
+        self._meshes: dict[str, tuple[Pose2D, Mesh]] = {}
+        self._taken = np.zeros(self.site.cells.shape, bool)
+        self._solid: dict[str, F64] = {}
+        self._refresh()
+
+    # ---- what others ask ---------------------------------------------------------------------------
+
+    @property
+    def collisions(self) -> list[Collision]:
+        return self.referee.collisions
+
+    @property
+    def T_base_lidar(self) -> F64:
+        return self.lidar.T_base_lidar
+
+    @property
+    def camera(self) -> CameraModel:
+        return self.camera_config.model
+
+    def true_pose(self, robot: str) -> Pose2D:
+        return self._robot(robot).pose
+
+    def odometry(self, robot: str) -> Pose2D:
+        """Drifting pose in the robot's `odom` frame, which starts where the robot starts."""
+        return self._robot(robot).odom
+
+    def robot_info(self, robot: str) -> RobotInfo:
+        """What the robot reports: its pose as localisation has it, the same whenever asked at one time."""
+        r, config = self._robot(robot), self.scenario.robot
+        noise = stream(self.scenario, "noise", self._index[robot], self.now_ns).standard_normal(3)
+        pose = Pose2D(
+            r.pose.x_m + config.localisation_m * float(noise[0]),
+            r.pose.y_m + config.localisation_m * float(noise[1]),
+            wrap_angle(r.pose.yaw_rad + config.localisation_rad * float(noise[2])),
+        )
+        load = tuple(c.order_id for c in r.load)
+        return RobotInfo(r.id, pose, r.battery, load, r.mode, r.reached_seq, self.now_ns)
+
+    def truth(self) -> list[TruthBody]:
+        """Everything that is no robot, where it truly is."""
+        return [
+            TruthBody(
+                name, s.body.cls, s.body.colour, dict(s.body.attributes), s.pose, s.z_m + s.body.z_m, s.body.size,
+                s.velocity, s.body.cls in (ObjectClass.PERSON, ObjectClass.FORKLIFT),
+            )
+            for name, s in self._standing().items()
+            if name not in self.robots
+        ]  # fmt: skip
+
+    def visible(self, robot: str) -> tuple[TruthObject, ...]:
+        """What was truly there to be seen in the robot's last frame, in its base_link."""
+        self._robot(robot)
+        return self._seen.get(robot, ())
+
+    def due_instructions(self) -> list[str]:
+        """Texts to be said by now, each given out once."""
+        wanted = self.scenario.instruction
+        if wanted is None or self._said or to_s(self.now_ns) < wanted.at_s:
+            return []
+        self._said = True
+        return [wanted.text]
+
+    def keep_out_entries(self) -> int:
+        """How often a robot drove into a wet floor that it had been told to keep off."""
+        return len(self.referee.entries)
+
+    # ---- what others do ----------------------------------------------------------------------------
+
+    def set_route(self, robot: str, first_seq: int, waypoints: Sequence[Waypoint]) -> None:
+        """Replaces every waypoint from first_seq on that has not been started (see SimRobot.set_route)."""
+        for k, w in enumerate(waypoints):
+            if not (0 <= w.cell < self.site.cells.size and self.site.free.flat[w.cell]):
+                raise InputError(f"waypoints[{k}].cell", f"{w.cell} is not free")
+        self._robot(robot).set_route(first_seq, waypoints)
+
+    def step(self, dt_s: float) -> None:
+        """Physics for dt_s, in substeps; events and contacts are looked at in each."""
+        if not 0.0 < dt_s <= 10.0:
+            raise InputError("dt_s", f"{dt_s}", "0 to 10 s")
+        end_ns = self.now_ns + to_ns(dt_s)
+        while self.now_ns < end_ns:
+            sub_ns = min(to_ns(SUBSTEP_S), end_ns - self.now_ns)
+            self._substep(to_s(sub_ns))
+            self.now_ns += sub_ns
+            self._events()
+            self._judge(to_s(sub_ns))
+
+    def sense(self, robots: Sequence[str], pool: Executor | None = None) -> dict[str, RawFrame]:
+        """One synchronous frame per robot. The scene is built once; with a pool the robots are sensed in
+        parallel, to the same result."""
+        standing = self._standing()
+        placed = [
+            Placed(self._mesh(name, s), k + 1, s.body.reflect) for k, (name, s) in enumerate(standing.items())
+        ]
+        scene, things = Scene(self._base, placed), list(standing.values())
+        number = {name: k + 1 for k, name in enumerate(standing)}
+        self._frame += 1
+
+        def one(name: str) -> tuple[RawFrame, tuple[TruthObject, ...]]:
+            pose = self._robot(name).pose
+            rng = stream(self.scenario, "noise", 10_000 + self._index[name], self._frame)
+            turn = sweep(scene, self.lidar, pose, rng, own=(number[name],))
+            shot = capture(scene, self.camera_config, pose, self.light, rng)
+            frame = RawFrame(self.now_ns, shot.image, turn.points)
+            return frame, tuple(labels(things, pose, turn, shot))
+
+        results = list(map(one, robots) if pool is None else pool.map(one, robots))
+        self._seen.update({name: seen for name, (_, seen) in zip(robots, results, strict=True)})
+        return {name: frame for name, (frame, _) in zip(robots, results, strict=True)}
+
+    # ---- the safety scanner (sim.robots.Surroundings) ------------------------------------------------
+
+    def gap_ahead(self, robot: str, pose: Pose2D, backwards: bool) -> float:
+        view = replace(pose, yaw_rad=pose.yaw_rad + math.pi) if backwards else pose
+        best = SCANNER_M
+        for name, outline in self._outlines.items():
+            if name == robot:
+                continue
+            c = self._centres[name]
+            if abs(c[0] - pose.x_m) + abs(c[1] - pose.y_m) < SCANNER_M + 2.5:
+                side = 0.02 if name in self.robots else 0.06
+                best = min(best, gap_in_corridor(outline, view, ROBOT_WIDTH_M / 2 + side) - ROBOT_LENGTH_M / 2)
+        return best
+
+    def may_turn(self, robot: str, pose: Pose2D) -> bool:
+        mine = rectangle(pose, ROBOT_LENGTH_M + 0.02, ROBOT_WIDTH_M + 0.02)
+        for name, outline in self._outlines.items():
+            c = self._centres[name]
+            near = abs(c[0] - pose.x_m) + abs(c[1] - pose.y_m) < 3.0
+            if name != robot and near and convex_overlap(mine, outline):
+                return False
+        return True
+
+    # ---- one substep ---------------------------------------------------------------------------------
+
+    def _substep(self, dt_s: float) -> None:
+        vehicles = [
+            Vehicle(r.id, r.pose, ROBOT_LENGTH_M / 2, ROBOT_WIDTH_M / 2, r.brake_m) for r in self.robots.values()
+        ]
+        truck = [self.forklift.vehicle()] if self.forklift else []
+        for person in self.people.values():
+            person.step(dt_s, vehicles + truck, self._taken)
+        people = {p.id: disc(p.pose.x_m, p.pose.y_m, PERSON_RADIUS_M) for p in self.people.values()}
+        if self.forklift:
+            self.forklift.step(dt_s, vehicles, [*people.values(), *self._solid.values()])
+        self._outlines = {**self._solid, **people, **{v.id: v.outline() for v in truck}}
+        self._outlines.update({r.id: self._footprint(r.pose) for r in self.robots.values()})
+        self._centres = {name: outline.mean(axis=0) for name, outline in self._outlines.items()}
+        for robot in self.robots.values():
+            done = robot.step(dt_s, self)
+            self._outlines[robot.id] = self._footprint(robot.pose)
+            self._centres[robot.id] = (robot.pose.x_m, robot.pose.y_m)
+            if done is not None:
+                self._complete(robot.id, done)
+
+    @staticmethod
+    def _footprint(pose: Pose2D) -> F64:
+        return rectangle(pose, ROBOT_LENGTH_M, ROBOT_WIDTH_M)
+
+    def _judge(self, dt_s: float) -> None:
+        robots = {r.id: self._footprint(r.pose) for r in self.robots.values()}
+        others = dict(self._solid)
+        others.update({p.id: disc(p.pose.x_m, p.pose.y_m, PERSON_RADIUS_M) for p in self.people.values()})
+        if self.forklift:
+            others[self.forklift.id] = replace(self.forklift.vehicle(), stop_m=0.0).outline()
+        self.referee.contacts(self.now_ns, robots, others, self.hall.obstacles)
+        patches = {t.id: t.outline for t in self.things.values() if t.flat}
+        if patches:
+            self.referee.keep_outs(self.now_ns, dt_s, robots, patches, [p for p in patches if self._told(p)])
+
+    def _told(self, patch: str) -> bool:
+        wanted = self.scenario.instruction
+        if wanted is None or not wanted.keep_out:
+            return False
+        since = max(to_ns(wanted.at_s), self._appeared_ns.get(patch, 0))
+        return self.now_ns >= since + to_ns(wanted.grace_s)
+
+    # ---- actions -------------------------------------------------------------------------------------
+
+    def _complete(self, robot: str, waypoint: Waypoint) -> None:
+        if waypoint.action == "pick":
+            self._pick(robot, waypoint)
+        elif waypoint.action == "drop":
+            self._drop(robot, waypoint)
+
+    def _pick(self, robot: str, waypoint: Waypoint) -> None:
+        """With an object_id (the fleet's name for it, not ours): the nearest loose tote, if one is in
+        reach. Else one load of the rack's goods."""
+        r = self._robot(robot)
+        order = waypoint.action_id.rpartition(":")[0] or waypoint.action_id
+        place = self._place_at(waypoint.cell, "pick_face")
+        if waypoint.object_id:
+            thing = self._loose_tote(r.pose)
+            if thing is None:
+                self.missed_picks.append(Handled(self.now_ns, robot, order, waypoint.object_id, place))
+                return
+            del self.things[thing.id]
+            self._refresh()
+            colour, name = thing.body.colour or Colour.GREY, thing.id
+            paint = thing.body.mesh.colour[0]
+        else:
+            rng = stream(self.scenario, "looks", 1, len(self.picks))
+            colour, name = bodies.any_colour(rng), f"goods_{len(self.picks) + 1}"
+            paint = bodies.shade(rng, colour)
+        r.load.append(Carried(order, waypoint.action_id, name, colour, paint))
+        self.picks.append(Handled(self.now_ns, robot, order, name, place))
+
+    def _loose_tote(self, pose: Pose2D) -> Thing | None:
+        """On the floor, nearest first."""
+        reach = {
+            t.id: math.hypot(t.pose.x_m - pose.x_m, t.pose.y_m - pose.y_m)
+            for t in self.things.values()
+            if t.body.cls == ObjectClass.TOTE and t.z_m < 0.1
+        }
+        best = min(reach, key=lambda k: (reach[k], k), default="")
+        return self.things[best] if best and reach[best] <= PICK_REACH_M else None
+
+    def _drop(self, robot: str, waypoint: Waypoint) -> None:
+        """Puts the load of that action id on the station's table; the oldest there is taken away when
+        the table is full."""
+        r, station = self._robot(robot), self._place_at(waypoint.cell, "station")
+        load = next((c for c in r.load if c.action_id == waypoint.action_id), None)
+        if load is None:
+            return
+        r.load.remove(load)
+        self.deliveries.append(Handled(self.now_ns, robot, load.order_id, load.object_id, station))
+        if not station:
+            return
+        table = self._tables.setdefault(station, [])
+        if len(table) == len(TABLE_SLOTS):
+            for name in table:
+                self.things.pop(name, None)
+            table.clear()
+        dx, dz = TABLE_SLOTS[len(table)]
+        at = self.site.places[station]
+        body = Body(ObjectClass.TOTE, bodies.tote_mesh(load.paint), TOTE_SIZE_M, load.colour)
+        name = load.object_id
+        self.things[name] = Thing(name, body, Pose2D(at.x_m + dx, at.y_m, 0.0), TABLE_Z_M + dz)
+        table.append(name)
+        self._refresh()
+
+    def _place_at(self, cell: int, kind: str) -> str:
+        return next((p.id for p in self.site.of_kind(kind) if p.cell == cell), "")
+
+    # ---- events --------------------------------------------------------------------------------------
+
+    def _events(self) -> None:
+        for entry in list(self._pending):
+            index, event = entry
+            if to_s(self.now_ns) < event.at_s:
+                break
+            body = event_body(event, self.scenario, index)
+            for x, y in event_spots(event, self.scenario, self.hall, index):
+                if self._nobody_near(x, y, max(body.size) / 2 + 1.5):
+                    name = event.id or f"{event.kind}_{index + 1}"
+                    self.things[name] = Thing(name, body, Pose2D(x, y, 0.0))
+                    self._appeared_ns[name] = self.now_ns
+                    self._pending.remove(entry)
+                    self._refresh()
+                    break
+
+    def _nobody_near(self, x_m: float, y_m: float, radius_m: float) -> bool:
+        movers = [r.pose for r in self.robots.values()] + [p.pose for p in self.people.values()]
+        if self.forklift:
+            movers.append(self.forklift.pose)
+        return all(math.hypot(p.x_m - x_m, p.y_m - y_m) > radius_m for p in movers)
+
+    # ---- bodies --------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        """After things have come or gone: what is solid on the floor, and cells that people avoid."""
+        self._solid = {t.id: t.outline for t in self.things.values() if not t.flat and t.z_m < 0.5}
+        self._taken = np.zeros(self.site.cells.shape, bool)
+        for thing in self.things.values():
+            for x, y in (*thing.outline, (thing.pose.x_m, thing.pose.y_m)):
+                if (cell := self.site.cell_at(float(x), float(y))) >= 0:
+                    self._taken.flat[cell] = True
+
+    def _standing(self) -> dict[str, Standing]:
+        """All bodies by id, in a fixed order."""
+        out = {t.id: Standing(t.body, t.pose, t.z_m) for t in self.things.values()}
+        for p in self.people.values():
+            out[p.id] = Standing(p.body, p.pose, 0.0, p.velocity)
+        if self.forklift:
+            out[self.forklift.id] = Standing(self.forklift.body, self.forklift.pose, 0.0, self.forklift.velocity)
+        for r in self.robots.values():
+            mesh = bodies.robot_mesh(r.paint, [c.paint for c in r.load])
+            size = (ROBOT_LENGTH_M, ROBOT_WIDTH_M, bodies.ROBOT_HEIGHT_M)
+            out[r.id] = Standing(Body(ObjectClass.ROBOT, mesh, size, r.colour), r.pose, 0.0, r.velocity)
+        return out
+
+    def _mesh(self, name: str, s: Standing) -> Mesh:
+        """In `map`; kept for what does not move."""
+        if name not in self.things:
+            return s.body.mesh.moved(s.pose.x_m, s.pose.y_m, s.pose.yaw_rad, s.z_m)
+        if name not in self._meshes or self._meshes[name][0] != s.pose:
+            self._meshes[name] = (s.pose, s.body.mesh.moved(s.pose.x_m, s.pose.y_m, s.pose.yaw_rad, s.z_m))
+        return self._meshes[name][1]
+
+    def _robot(self, name: str) -> SimRobot:
+        robot = self.robots.get(name)
+        if robot is None:
+            raise NotFoundError(f"no robot {name!r}")
+        return robot
+

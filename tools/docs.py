@@ -1,0 +1,41 @@
+"""Writes the reference pages that follow from the code: docs/topics.md and docs/cli.md."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from aislewise import topics
+from cli.main import VERBS, parser
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def topics_page() -> str:
+    rows = "\n".join(
+        f"| `{t.name}` | `{t.type}` | {t.qos} | {t.rate_hz or 'on event'} | {t.stale_s or '-'} |" for t in topics.TOPICS
+    )
+    return (
+        "# Topics\n\nMade by `make docs` from aislewise/topics.py. Names without a leading slash are relative to the "
+        "robot's namespace.\n\n| topic | type | QoS | rate [Hz] | stale after [s] |\n|---|---|---|---|---|\n"
+        f"{rows}\n"
+    )
+
+
+def cli_page() -> str:
+    os.environ["COLUMNS"] = "100"
+    top = parser(None)
+    choices = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction)).choices
+    parts = [f"## aislewise {verb}\n\n```\n{choices[verb].format_help().rstrip()}\n```\n" for verb in VERBS]
+    return "# Commands\n\nMade by `make docs`.\n\n" + "\n".join(parts)
+
+
+def main() -> None:
+    for name, text in (("topics.md", topics_page()), ("cli.md", cli_page())):
+        (DOCS / name).write_text(text, encoding="utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()
