@@ -234,6 +234,7 @@ def _visible(example: Example) -> tuple[Any, Any]:
     """(M,) bool each: seen by the lidar, by the camera, as far as the frame has them."""
     truth = example.truth
     by_lidar = (truth.lidar_points >= MIN_LIDAR_POINTS) & (example.points is not None)
+    by_lidar &= truth.cls != ObjectClass.WET_FLOOR  # its returns look like any floor's
     by_camera = (truth.camera_pixels >= MIN_CAMERA_PIXELS) & (example.image is not None)
     return by_lidar, by_camera
 

@@ -3,7 +3,8 @@
 Sources: pillars (Lang et al. 2019), parameter-free lifting of image features (Harley et al. 2022,
 Simple-BEV), presence-gated fusion with modality dropout and an auxiliary camera head (so that the
 network still sees with one sensor gone), centre heads (Yin et al. 2021), sigmoid contrastive loss
-between objects and phrases (Zhai et al. 2023, SigLIP; in fusion/train.py).
+between objects and phrases (Zhai et al. 2023, SigLIP; in fusion/losses.py). Plain image colour is carried
+to the cells beside the features, as PointPainting (Vora et al. 2020) does with classes.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from fusion.text import TextTower
 
 CLASSES = len(ObjectClass)
 COLOURS = len(Colour)
+RGB = 3
+LOOKS = ("colour", "attributes", "embedding")
+"""Heads that the camera decides: they see its features past the trunk, which blurs them."""
 HEAT_PRIOR = -4.0
 """Initial heat logit: about 2 % of cells hold something, so training starts without a flood."""
 
@@ -100,17 +104,21 @@ class CameraEncoder(nn.Module):
         self.context = nn.Sequential(conv(c, d, 3, 2), Residual(d), nn.Conv2d(d, c, 1))
         self.heights = len(config.bev_grid.lift_heights_m)
         self.narrow = conv(c, config.lift, 1)
-        self.lifted = conv(config.lift * self.heights, config.bev[0], 1)
+        self.lifted = conv((config.lift + RGB) * self.heights, config.bev[0], 1)
 
-    def forward(self, image: Tensor, grid: Tensor, seen: Tensor) -> Tensor:
-        """grid: (B, Z * H, W, 2); seen: (B, 1, H, W). Returns (B, C, H, W), zero out of view."""
+    def forward(self, image: Tensor, grid: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """grid: (B, Z * H, W, 2); seen: (B, 1, H, W). Returns features (B, C, H, W) and the plain
+        colour at each lift height (B, 3 * Z, H, W), both zero out of view."""
         middle = self.middle(self.early(image))
         wide = F.interpolate(self.context(middle), scale_factor=2.0, mode="nearest")
         features = self.narrow(F.relu(middle + wide[:, :, : middle.shape[2], : middle.shape[3]]))
         # Cells out of view have coordinates outside [-1, 1] and read the zero padding.
-        sampled = F.grid_sample(features, grid, "bilinear", "zeros", align_corners=False)
         batch, _, rows, columns = seen.shape
-        return self.lifted(sampled.view(batch, -1, rows, columns)) * seen
+        sampled, paint = (
+            F.grid_sample(x, grid, "bilinear", "zeros", align_corners=False).view(batch, -1, rows, columns)
+            for x in (features, F.avg_pool2d(image, 4))
+        )
+        return self.lifted(torch.cat([sampled, paint], dim=1)) * seen, paint * seen
 
 
 class GatedFusion(nn.Module):
@@ -160,14 +168,20 @@ class AislewiseNet(nn.Module):
         self.camera = CameraEncoder(self.config)
         self.fuse = GatedFusion(width)
         self.trunk = BevTrunk(self.config.bev, self.config.head)
-        self.heads = nn.Conv2d(self.config.head, sum(HEADS.values()), 1)
+        self.boxes = nn.Conv2d(self.config.head, sum(v for k, v in HEADS.items() if k not in LOOKS), 1)
+        paint = RGB * len(self.config.bev_grid.lift_heights_m)
+        self.looks = nn.Sequential(
+            conv(self.config.head + width + paint, 2 * self.config.head, 1),
+            conv(2 * self.config.head, self.config.head, 1),
+            nn.Conv2d(self.config.head, sum(HEADS[k] for k in LOOKS), 1),
+        )
         self.camera_heads = nn.Sequential(
             conv(width, width), nn.Conv2d(width, CLASSES + 2 + COLOURS, 1)
         )
         self.text = TextTower()
         self.pair_scale = nn.Parameter(torch.tensor(2.3))
         self.pair_bias = nn.Parameter(torch.tensor(-4.0))
-        for last in (self.heads, self.camera_heads[-1]):
+        for last in (self.boxes, self.camera_heads[-1]):
             nn.init.normal_(last.weight, std=0.01)
             nn.init.zeros_(last.bias)
             nn.init.constant_(last.bias[:CLASSES], HEAT_PRIOR)
@@ -186,8 +200,10 @@ class AislewiseNet(nn.Module):
         is there. Returns HEADS as (B, C, h, w), plus camera_only (B, 17, h, w) while training."""
         batch = image.shape[0]
         lidar = self.lidar(points, cells, batch) * present[:, 0, None, None, None]
-        camera = self.camera(image, grid, seen) * present[:, 1, None, None, None]
-        raw = self.heads(self.trunk(self.fuse(lidar, camera, present)))
+        has_camera = present[:, 1, None, None, None]
+        camera, paint = (x * has_camera for x in self.camera(image, grid, seen))
+        trunk = self.trunk(self.fuse(lidar, camera, present))
+        raw = torch.cat([self.boxes(trunk), self.looks(torch.cat([trunk, camera, paint], dim=1))], dim=1)
         out = dict(zip(HEADS, raw.split(list(HEADS.values()), dim=1), strict=True))
         out["embedding"] = F.normalize(out["embedding"], dim=1)
         if self.training:

@@ -29,7 +29,7 @@ SENSORS = ("both", "lidar", "camera")
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
     """sensors: "both", or the one sensor a baseline is trained with. save_every: steps between
-    checkpoints. average: decay of the moving average of the weights, which is what is exported."""
+    checkpoints. bfloat16: passes in mixed precision, twice as fast on CPUs that have it. average: decay of the moving average of the weights, which is what is exported."""
 
     epochs: int = 8
     batch: int = 8
@@ -40,6 +40,7 @@ class TrainConfig:
     seed: int = 0
     sensors: str = "both"
     save_every: int = 200
+    bfloat16: bool = False
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
@@ -145,7 +146,9 @@ def rate(progress: float, config: TrainConfig) -> float:
 def advance(run: Run, batch: Batch, config: TrainConfig) -> dict[str, float]:
     """One step of gradient descent; returns the losses by name."""
     rng = np.random.default_rng((config.seed, 3, run.step))
-    out = run.net(*batch.inputs)
+    with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+        raw = run.net(*batch.inputs)
+    out = {name: maps.float() for name, maps in raw.items()}
     losses = detection_losses(out, batch) | sentence_losses(run.net, rng)
     paired = pair_loss(run.net, out, batch, rng)
     if paired is not None:
