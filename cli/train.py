@@ -23,6 +23,9 @@ def add(subparsers: Any) -> None:
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--sensors", choices=("both", "lidar", "camera"), default="both", help="one = a baseline")
     p.add_argument("--bf16", action="store_true", help="mixed precision: twice as fast where the CPU has it")
+    p.add_argument("--init", type=Path, help="start from the weights of this checkpoint: fine-tuning")
+    p.add_argument("--rate", type=float, default=3e-3, help="largest learning rate")
+    p.add_argument("--data-seed", type=int, default=TRAIN_SEED, help="worlds to make frames in")
     p.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     p.add_argument("--json", metavar="FILE")
     p.set_defaults(func=run)
@@ -42,9 +45,16 @@ def run(args: argparse.Namespace) -> int:
     columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn(), TextColumn("{task.fields[state]}"))
     with Progress(*columns) as bar:
         making = bar.add_task("frames", total=args.frames, state="")
-        write_shards(args.data, TRAIN_SEED, args.frames, lambda done, _: bar.update(making, completed=done))
+        write_shards(args.data, args.data_seed, args.frames, lambda done, _: bar.update(making, completed=done))
         examples = load(read_shards(args.data), BevConfig())
-        config = TrainConfig(epochs=args.epochs, batch=args.batch, seed=args.seed, sensors=args.sensors, bfloat16=args.bf16)
+        config = TrainConfig(
+            epochs=args.epochs,
+            batch=args.batch,
+            seed=args.seed,
+            sensors=args.sensors,
+            bfloat16=args.bf16,
+            learning_rate=args.rate,
+        )
         training = bar.add_task("training", total=None, state="")
         history: list[dict[str, float]] = []
 
@@ -56,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
                 if not bar.console.is_terminal:
                     print(f"step {step}/{steps}  {text}", flush=True)
 
-        path = train(examples, args.out, config, resume=args.resume, minutes=args.minutes, report=report)
+        path = train(
+            examples, args.out, config, init=args.init, resume=args.resume, minutes=args.minutes, report=report
+        )
     if args.json:
         result = {"ok": True, "checkpoint": str(path), "steps": len(history), "losses": history[-1] if history else {}}
         Path(args.json).write_text(json.dumps(result, indent=1) + "\n")

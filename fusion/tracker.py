@@ -32,8 +32,8 @@ class TrackerConfig:
     """min_score: weaker detections are not used at all; birth_score: enough for a new track.
     confirm, publish, forget: existence probabilities at which a track gets its id, is shown, is deleted.
     birth_odds: log-odds of a new claim at the neutral score; score_slope: log-likelihood ratio per unit of
-    score above neutral_score, within score_bounds (fitted to scores of true and false claims in the
-    simulated warehouse; about the same for all classes).
+    score above the class's entry in neutral_scores, within score_bounds (fitted to scores of true and false
+    claims in the simulated warehouse: shadows on the floor look wet, so that claim has to be surer).
     gate: squared Mahalanobis distance (11.8: 99.7% of two dimensions). noise_m and noise_per_m: lidar
     position noise, growing with range; camera_per_m: range noise when only a camera took part."""
 
@@ -44,7 +44,7 @@ class TrackerConfig:
     publish: float = 0.3
     forget: float = 0.08
     birth_odds: float = -1.5
-    neutral_score: float = 0.44
+    neutral_scores: tuple[float, ...] = (0.44, 0.44, 0.44, 0.44, 0.44, 0.44, 0.55)
     score_slope: float = 12.0
     score_bounds: tuple[float, float] = (-1.0, 3.0)
     tentative_s: float = 2.0
@@ -68,6 +68,8 @@ class TrackerConfig:
         for name in ("tentative_s", "lost_std_m", "gate", "noise_m", "max_lag_s"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0.0):
                 raise InputError(f"tracker.{name}", f"{getattr(self, name)}", "above 0")
+        if len(self.neutral_scores) != len(ObjectClass):
+            raise InputError("tracker.neutral_scores", f"{len(self.neutral_scores)} scores", len(ObjectClass))
         if self.max_tracks < 1 or self.confirm_hits < 1:
             raise InputError("tracker.max_tracks", f"{self.max_tracks}", "1 or more")
 
@@ -95,7 +97,7 @@ class Tracker:
         rows, columns = self._associate(seen)
         matched = seen.take(columns)
         tk.correct(self.tracks, rows, matched, frame.stamp_ns, frame.robot)
-        tk.look(self.tracks, rows, matched.offset, self._score_evidence(matched.score))
+        tk.look(self.tracks, rows, matched.offset, self._score_evidence(matched))
         self._miss(frame, rows)
         fresh = np.setdiff1d(np.arange(len(seen)), columns)
         self._give_birth(frame, seen.take(fresh[seen.score[fresh] >= self.config.birth_score]))
@@ -171,9 +173,10 @@ class Tracker:
         real = possible[rows, columns]
         return rows[real], columns[real]
 
-    def _score_evidence(self, score: F64) -> F64:
-        """Log-likelihood ratio, object against false alarm, of claims with these scores."""
-        ratio = self.config.score_slope * (score - self.config.neutral_score)
+    def _score_evidence(self, seen: Measurements) -> F64:
+        """Log-likelihood ratio, object against false alarm, of these claims."""
+        neutral = np.array(self.config.neutral_scores)[np.argmax(seen.class_probs, axis=1)]
+        ratio = self.config.score_slope * (seen.score - neutral)
         return np.clip(ratio, *self.config.score_bounds)
 
     def _miss(self, frame: DetectionFrame, matched: Rows) -> None:
@@ -187,14 +190,15 @@ class Tracker:
             frame, self.config.view,
         )  # fmt: skip
         looked = chance > 0.0
-        tk.look(t, missed[looked], offset[looked], np.log1p(-chance[looked]))
+        sure = chance[looked] >= self.config.view.p_floor
+        tk.look(t, missed[looked], offset[looked], np.log1p(-chance[looked]), sure)
 
     def _give_birth(self, frame: DetectionFrame, seen: Measurements) -> None:
         room = self.config.max_tracks - len(self.tracks)
         if len(seen) > room:
             seen = seen.take(np.sort(np.argsort(-seen.score, kind="stable")[:room]))
         if len(seen):
-            odds = self.config.birth_odds + self._score_evidence(seen.score)
+            odds = self.config.birth_odds + self._score_evidence(seen)
             self.tracks.born(seen, odds, frame.stamp_ns, frame.robot, self._births)
             self._births += len(seen)
 

@@ -208,11 +208,16 @@ def correct(tracks: Tracks, rows: NDArray[np.intp], m: Measurements, stamp_ns: i
             tracks.seen_by[row] |= {robot}
 
 
-def look(tracks: Tracks, rows: NDArray[np.intp], offset: F64, evidence: F64) -> None:
+def look(
+    tracks: Tracks, rows: NDArray[np.intp], offset: F64, evidence: F64, sure: NDArray[np.bool_] | None = None
+) -> None:
     """Adds log-odds of existence. Looks from where the object was looked at before repeat the same
-    rights and wrongs of the detector, so they count for less. offset: (K, 2) object in base_link."""
+    rights and wrongs of the detector, so they count for less, unless the place itself was seen empty
+    (`sure`, (K,)). offset: (K, 2) object in base_link."""
     moved = np.linalg.norm(offset - tracks.view[rows], axis=1)
     novelty = np.clip(moved / NEW_VIEW_M, STALE_VIEW, 1.0)
+    if sure is not None:
+        novelty[sure] = 1.0
     odds = tracks.existence_odds[rows] + novelty * evidence
     tracks.existence_odds[rows] = np.minimum(odds, MAX_LOG_ODDS)
     tracks.view[rows] = offset

@@ -68,12 +68,14 @@ def train(
     config: TrainConfig,
     *,
     model: ModelConfig | None = None,
+    init: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
     report: Callable[[int, int, dict[str, float]], None] = lambda step, steps, losses: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Path:
     """Trains on examples and returns the checkpoint in `out`. Stops early, resumable, after `minutes`.
+    init: a checkpoint whose averaged weights are the start.
 
     report(step, steps, losses) is called after each step. Raises InputError when there are fewer
     examples than a batch, or when a checkpoint to resume belongs to another configuration.
@@ -83,6 +85,10 @@ def train(
         raise InputError("examples", f"{len(examples)} frames", f"at least {config.batch}")
     steps, path = per_epoch * config.epochs, out / CHECKPOINT
     run = start(config, model)
+    if init is not None:
+        weights = load_net(init).state_dict()
+        run.net.load_state_dict(weights)
+        run.average.load_state_dict(weights)
     if resume and path.exists():
         restore(run, path, config)
     deadline = None if minutes is None else clock() + 60.0 * minutes

@@ -10,13 +10,14 @@ import numpy as np
 
 from aislewise.clock import to_ns
 from aislewise.errors import InputError, NotFoundError
-from aislewise.geometry import rectangle
+from aislewise.geometry import rectangle, transform_xy
 from aislewise.sitemap import SiteMap
 from aislewise.types import (
     ATTRIBUTES,
     F64,
     DetectionFrame,
     KeepOut,
+    ObjectClass,
     Phrase,
     Pose2D,
     RobotInfo,
@@ -24,6 +25,7 @@ from aislewise.types import (
     WorldState,
 )
 from fusion.occupancy import OccupancyConfig, OccupancyMap
+from fusion.referents import looks_like
 from fusion.tracker import Tracker, TrackerConfig
 
 Predicate = Callable[[WorldObject], bool]
@@ -82,7 +84,7 @@ class WorldModel:
     def update(self, frame: DetectionFrame) -> None:
         """One robot's detections and sweep."""
         others = [r.pose for r in self._robots.values() if r.id != frame.robot]
-        self.tracker.update(frame, others)
+        self.tracker.update(self._on_open_floor(frame), others)
         self.occupancy.integrate(frame, others)
         for sensor in SENSORS:
             key = (frame.robot, sensor)
@@ -90,6 +92,16 @@ class WorldModel:
             opened = self._heard.setdefault(key, -1)
             if sensor in frame.sensors:
                 self._heard[key] = max(opened, frame.stamp_ns)
+
+    def _on_open_floor(self, frame: DetectionFrame) -> DetectionFrame:
+        """Without wet floor claimed under racks and walls, where shadows lie and nobody drives."""
+        wet = [d for d in frame.detections if d.cls is ObjectClass.WET_FLOOR]
+        if not wet:
+            return frame
+        xy = transform_xy(frame.T_map_base, np.array([d.position[:2] for d in wet], np.float64))
+        cells = [self.site.cell_at(*at) if np.isfinite(at).all() else -1 for at in xy.tolist()]
+        hidden = {id(d) for d, c in zip(wet, cells, strict=True) if c < 0 or not self.site.free.flat[c]}
+        return replace(frame, detections=tuple(d for d in frame.detections if id(d) not in hidden))
 
     def robot(self, info: RobotInfo) -> None:
         """A robot's own report; older ones than the last are ignored."""
@@ -132,10 +144,10 @@ class WorldModel:
             phrase = what
             if phrase.cls is None and phrase.colour is None and phrase.attribute is None:
                 raise InputError("avoid", f"{phrase.words!r:.80} names no kind of object")
-            if phrase.attribute is not None and phrase.attribute not in ATTRIBUTES:
+            if phrase.attribute is not None and phrase.attribute.removeprefix("not_") not in ATTRIBUTES:
                 raise InputError("avoid.attribute", f"{phrase.attribute!r:.40}", ATTRIBUTES)
             request_id = f"avoid-{_slug(phrase.words)}-{_slug(source)}"
-            fits: Predicate = lambda obj: fit(phrase, obj) >= self.config.fit  # noqa: E731
+            fits: Predicate = lambda obj: looks_like(phrase, obj) >= self.config.fit  # noqa: E731
             reason = f"keep away from {phrase.words}"
         else:
             self._requested += 1
@@ -200,19 +212,6 @@ def footprint(obj: WorldObject, margin_m: float) -> F64:
     """(4, 2) corners in `map` of the object's box grown by the margin on all sides."""
     pose = Pose2D(float(obj.position[0]), float(obj.position[1]), obj.yaw_rad)
     return rectangle(pose, float(obj.size[0]) + 2.0 * margin_m, float(obj.size[1]) + 2.0 * margin_m)
-
-
-def fit(phrase: Phrase, obj: WorldObject) -> float:
-    """Probability in [0, 1] that the object is what the phrase's class, colour and attribute (one of
-    ATTRIBUTES) say."""
-    p = 1.0
-    if phrase.cls is not None:
-        p *= float(obj.class_probs[phrase.cls])
-    if phrase.colour is not None:
-        p *= float(obj.colour_probs[phrase.colour])
-    if phrase.attribute is not None:
-        p *= float(obj.attributes[ATTRIBUTES.index(phrase.attribute)])
-    return p
 
 
 def _gap(a: F64, b: F64) -> float:

@@ -31,6 +31,8 @@ FRAMES_PER_WORLD = 5
 SPLIT_SEEDS = {"train": 1_000, "val": 2_000, "test": 3_000}
 OWN = 0
 """Instance of the robot that carries the sensors."""
+ASIDE = 0.3
+"""Share of objects that stand where robots do not drive."""
 
 CLASS_WEIGHTS = {
     ObjectClass.PERSON: 0.20,
@@ -184,13 +186,17 @@ def _body(cls: ObjectClass, rng: np.random.Generator) -> Body:
 
 def _spot(hall: Warehouse, pose: Pose2D, body: Body, others: Sequence[Standing],
           rng: np.random.Generator) -> Pose2D | None:  # fmt: skip
-    """A free pose for the body, or None after some tries."""
+    """A free pose for the body, or None after some tries; often off the lanes, by a wall or rack."""
     flat = body.cls == ObjectClass.WET_FLOOR
     ahead = rng.random() < (0.8 if flat else 0.5)
-    for _ in range(25):
+    aside = not flat and rng.random() < ASIDE
+    for _ in range(100 if aside else 25):
         bearing = rng.uniform(-0.75, 0.75) if ahead else rng.uniform(-math.pi, math.pi)
         reach = rng.uniform(0.9, 8.0 if flat else 11.5)
         x, y = transform_xy(pose, reach * np.array([math.cos(bearing), math.sin(bearing)]))
+        cell = hall.site.cell_at(float(x), float(y))
+        if cell < 0 or bool(hall.site.free.flat[cell]) == aside:
+            continue
         aligned = rng.random() < 0.6
         yaw = math.pi / 2 * int(rng.integers(4)) + rng.normal(0, 0.1) if aligned else rng.uniform(-3.14, 3.14)
         spot = Pose2D(float(x), float(y), wrap_angle(float(yaw)))
@@ -207,10 +213,6 @@ def _half_extent(size: Sequence[float], yaw: float) -> tuple[float, float]:
 
 def _clear(hall: Warehouse, pose: Pose2D, spot: Pose2D, size: Sequence[float], flat: bool,
            others: Sequence[Standing]) -> bool:  # fmt: skip
-    site = hall.site
-    cell = site.cell_at(spot.x_m, spot.y_m)
-    if cell < 0 or not site.free.flat[cell]:
-        return False
     ex, ey = _half_extent(size, spot.yaw_rad)
     if not flat:
         r = hall.obstacles

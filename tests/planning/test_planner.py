@@ -53,7 +53,7 @@ def test_all_orders_are_delivered_and_no_two_robots_share_a_cell(make: Any, seed
 @RELAXED
 @given(seed=st.integers(0, 10_000))
 def test_batteries_never_run_empty_while_there_are_chargers(make: Any, seed: int) -> None:
-    loop = random_loop(make, seed, 4, 8, battery_per_tick=0.004)
+    loop = random_loop(make, seed, 4, 8, battery_per_tick=0.004, range_s=200.0)
     lowest = 1.0
     for _ in range(4000):
         if not loop.store.open_count():
