@@ -160,9 +160,12 @@ class OccupancyMap:
         grown = binary_dilation(self._closed, iterations=margin) if margin else self._closed
         self._structure: NDArray[np.bool_] = grown
 
-    def integrate(self, frame: DetectionFrame, robots: Sequence[Pose2D] = ()) -> None:
-        """Adds one sweep. robots: present poses of all fleet members. Frames without lidar only let
-        time pass; the grid must be map-aligned and of this map's resolution (InputError)."""
+    def integrate(
+        self, frame: DetectionFrame, robots: Sequence[Pose2D] = (), movers: Sequence[tuple[float, float, float]] = ()
+    ) -> None:
+        """Adds one sweep. robots: present poses of all fleet members. movers: (x, y, radius), m in `map`, of
+        people and vehicles: hits on them teach nothing, so that they leave no trail. Frames without lidar
+        only let time pass; the grid must be map-aligned and of this map's resolution (InputError)."""
         self.fade(frame.stamp_ns)
         if frame.local_grid is None:
             return
@@ -176,6 +179,11 @@ class OccupancyMap:
             return
         seen, log = grid.data[there], self._log[here]
         hit = (seen > 50) & ~self._structure[here]
+        rows, cols = np.nonzero(hit)
+        y, x = (rows + here[0].start + self._row0 + 0.5) * step, (cols + here[1].start + self._col0 + 0.5) * step
+        for mover_x, mover_y, radius in movers:
+            near = (x - mover_x) ** 2 + (y - mover_y) ** 2 <= radius**2
+            hit[rows[near], cols[near]] = False
         change = np.where(hit, self.config.hit, np.where(seen == FREE, -self.config.miss, 0.0))
         np.clip(log + change, self.config.floor, self.config.ceiling, out=log, casting="unsafe")
         for pose in (frame.T_map_base, *robots):

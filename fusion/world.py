@@ -31,17 +31,20 @@ from fusion.tracker import Tracker, TrackerConfig
 Predicate = Callable[[WorldObject], bool]
 
 SENSORS = ("camera", "lidar")
+MOVERS = (ObjectClass.PERSON, ObjectClass.FORKLIFT)
 
 
 @dataclass(frozen=True, slots=True)
 class WorldConfig:
     """stale_s: a sensor or robot not heard of for this long is lost. fit: probability from which an
     object fits a phrase that is to be avoided. settle_m: an avoided object's polygon follows it only
-    when it moved or grew by more, so that plans are not redone for noise."""
+    when it moved or grew by more, so that plans are not redone for noise. mover_margin_m: round people and
+    vehicles, where occupancy learns nothing."""
 
     stale_s: float = 1.5
     fit: float = 0.5
     settle_m: float = 0.2
+    mover_margin_m: float = 0.4
     max_keep_outs: int = 1000
     max_margin_m: float = 20.0
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
@@ -85,13 +88,22 @@ class WorldModel:
         """One robot's detections and sweep."""
         others = [r.pose for r in self._robots.values() if r.id != frame.robot]
         self.tracker.update(self._on_open_floor(frame), others)
-        self.occupancy.integrate(frame, others)
+        self.occupancy.integrate(frame, others, self._movers(frame))
         for sensor in SENSORS:
             key = (frame.robot, sensor)
             # The first frame opens the account of both sensors: one that never came is missing too.
             opened = self._heard.setdefault(key, -1)
             if sensor in frame.sensors:
                 self._heard[key] = max(opened, frame.stamp_ns)
+
+    def _movers(self, frame: DetectionFrame) -> list[tuple[float, float, float]]:
+        """(x, y, radius) of people and vehicles, seen now or tracked."""
+        found = [d for d in frame.detections if d.cls in MOVERS and np.isfinite([*d.position[:2], *d.size]).all()]
+        at = transform_xy(frame.T_map_base, np.array([d.position[:2] for d in found], np.float64).reshape(-1, 2))
+        tracked = [o for o in self.tracker.objects(frame.stamp_ns) if o.cls in MOVERS]
+        spots = [(float(x), float(y), d.size) for (x, y), d in zip(at, found, strict=True)]
+        spots += [(float(o.position[0]), float(o.position[1]), o.size) for o in tracked]
+        return [(x, y, 0.5 * float(max(size[0], size[1])) + self.config.mover_margin_m) for x, y, size in spots]
 
     def _on_open_floor(self, frame: DetectionFrame) -> DetectionFrame:
         """Without wet floor claimed under racks and walls, where shadows lie and nobody drives."""

@@ -197,3 +197,15 @@ def test_the_footprint_is_the_box_grown_on_all_sides() -> None:
     end_s = look(world, 0.0, detection(ObjectClass.PALLET, 3, 0))
     (pallet,) = world.state(to_ns(end_s)).objects
     assert np.ptp(footprint(pallet, 0.25), axis=0) == pytest.approx([1.5, 1.3], abs=1e-5)
+
+
+@pytest.mark.parametrize(("cls", "stays"), [(ObjectClass.PERSON, False), (ObjectClass.BOX, True)])
+def test_a_person_leaves_no_trail_in_the_occupancy_but_a_box_does(cls: ObjectClass, stays: bool) -> None:
+    world = WorldModel(SITE)
+    data = np.full((100, 100), -1, np.int8)
+    data[49:51, 64:66] = 100  # hits on what stands 3 m ahead
+    end_s = look(world, 0.0, detection(cls, 3, 0), grid=GridMap(data, 0.2, 0.0, 0.0))
+    grid = world.state(to_ns(end_s)).occupancy
+    assert grid is not None
+    row, col = round((10.0 - grid.y_m) / 0.2), round((13.0 - grid.x_m) / 0.2)
+    assert bool((grid.data[row - 1 : row + 1, col - 1 : col + 1] == 100).any()) is stays
