@@ -157,7 +157,7 @@ def timeline(shift: Shift) -> Any:
     store = shift.planner.store
     records = sorted(shift.records(), key=lambda r: (r.order.release_ns, r.order.order_id))
     events: dict[str, list[Any]] = {}
-    for event in store.events(0, 100_000).events:
+    for event in store.events():
         events.setdefault(event.order_id, []).append(event)
     figure = Figure(figsize=(11, 0.3 * len(records) + 1.5), layout="constrained")
     axes = figure.subplots()

@@ -15,8 +15,8 @@ from aislewise.errors import InputError
 from aislewise.geometry import camera_mount, intrinsics, matrix
 from aislewise.types import F32, F64, U8, CameraModel, Pose2D
 from sim.mesh import Material
-from sim.scene import MISS, NO_INSTANCE, Scene
-from sim.shading import TABLE, develop, lidar_return, mirror_wet, shade
+from sim.scene import MISS, NO_INSTANCE, Hits, Scene
+from sim.shading import TABLE, aim, develop, lidar_return, mirror_wet, shade, towards_lamp
 
 I32 = NDArray[np.int32]
 
@@ -177,10 +177,9 @@ class SensorRig:
 def _rays(T_map_base: Pose2D, mount: F64, directions: F32, start_m: float) -> F32:
     """(N, 6) rays in `map` from the sensor's centre, beginning start_m along each."""
     T = matrix(T_map_base)
-    rays = np.empty((len(directions), 6), np.float32)
-    rays[:, 3:] = directions @ T[:3, :3].T.astype(np.float32)
     origin = T[:3, :3] @ mount[:3, 3] + T[:3, 3]
-    rays[:, :3] = origin.astype(np.float32) + start_m * rays[:, 3:]
+    rays = np.empty((len(directions), 6), np.float32)
+    aim(directions, T[:3, :3].astype(np.float32), origin.astype(np.float32), np.float32(start_m), rays)
     return rays
 
 
@@ -218,7 +217,7 @@ def capture(scene: Scene, config: CameraConfig, T_map_base: Pose2D, light: Light
     hits = scene.cast(rays)
     packed, n = light.packed, len(rays)
     hit = np.flatnonzero(hits.triangle != MISS)
-    lit = _lit(scene, rays, hits.t, hit, packed)
+    lit = _lit(scene, rays, hits, packed)
     radiance = np.empty((n, 3), np.float32)
     shade(rays, hits.t, hits.triangle, hits.normal, lit, scene.colour, scene.material, TABLE, packed, radiance)
     instance = np.full(n, NO_INSTANCE, np.int32)
@@ -234,13 +233,12 @@ def capture(scene: Scene, config: CameraConfig, T_map_base: Pose2D, light: Light
     return Shot(image.reshape(*shape, 3), instance.reshape(shape))
 
 
-def _lit(scene: Scene, rays: F32, t: F32, hit: NDArray[np.intp], light: F32) -> F32:
-    """(N,) float32: 1 where nothing stands between the hit and the lamp."""
-    shadow = np.empty((len(hit), 6), np.float32)
-    shadow[:, :3] = rays[hit, :3] + rays[hit, 3:] * (t[hit] - 0.004)[:, None]
-    shadow[:, 3:] = light[:3]
-    lit = np.ones(len(rays), np.float32)
-    lit[hit] = ~scene.occluded(shadow)
+def _lit(scene: Scene, rays: F32, hits: Hits, light: F32) -> F32:
+    """(N,) float32: 1 where the lamp reaches the hit; surfaces turned away from it need no shadow ray."""
+    shadow, index = np.empty((len(rays), 6), np.float32), np.empty(len(rays), np.int64)
+    count = towards_lamp(rays, hits.t, hits.triangle, hits.normal, light, shadow, index)
+    lit = np.zeros(len(rays), np.float32)
+    lit[index[:count]] = ~scene.occluded(shadow[:count])
     return lit
 
 

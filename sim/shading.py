@@ -58,6 +58,35 @@ def _texture(material: int, x: float, y: float, z: float) -> float:
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def aim(directions, R, origin, start, rays):  # type: ignore[no-untyped-def]
+    """Rays (N, 6): directions (N, 3) turned by R (3, 3), beginning `start` m along from origin (3,)."""
+    for i in range(directions.shape[0]):
+        for k in range(3):
+            d = R[k, 0] * directions[i, 0] + R[k, 1] * directions[i, 1] + R[k, 2] * directions[i, 2]
+            rays[i, k], rays[i, 3 + k] = origin[k] + start * d, d
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def towards_lamp(rays, t, triangle, normal, light, shadow, index):  # type: ignore[no-untyped-def]
+    """Rays to the lamp from the hits that face it, into shadow (N, 6), and which hits those are, into index (N,);
+    returns their number."""
+    count = 0
+    for i in range(rays.shape[0]):
+        if triangle[i] == MISS:
+            continue
+        facing = normal[i, 0] * rays[i, 3] + normal[i, 1] * rays[i, 4] + normal[i, 2] * rays[i, 5]
+        lamp = normal[i, 0] * light[0] + normal[i, 1] * light[1] + normal[i, 2] * light[2]
+        if facing * lamp >= 0.0:  # eye and lamp on different sides
+            continue
+        back = t[i] - 0.004
+        for k in range(3):
+            shadow[count, k], shadow[count, 3 + k] = rays[i, k] + back * rays[i, 3 + k], light[k]
+        index[count] = i
+        count += 1
+    return count
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def shade(rays, t, triangle, normal, lit, colour, material, table, light, out):  # type: ignore[no-untyped-def]
     """Linear radiance (N, 3) of N rays into `out`. lit: (N,) 1 where the lamp reaches the hit.
     light: (10,) lamp direction (3), lamp strength (3), ambient (3), phase of the ceiling lamps."""

@@ -33,6 +33,7 @@ from pocketros.definitions import (
     parse_service,
 )
 from pocketros.messages import message_class, registry, service_class
+from pocketros.registry import Registry
 
 ALL_MESSAGES = [f"{p}/msg/{n}" for p in sorted(registry.packages()) for n in registry.names(p, "msg")]
 FIXTURE = "pocketros_fixture_msgs"
