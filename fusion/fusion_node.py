@@ -54,6 +54,7 @@ class FusionNode(AislewiseNode):
         found = self.frames.on_tf(msg)
         if found is not None:
             self.sync.add_pose(*found)
+            self.fuse()
 
     def on_info(self, msg: Any) -> None:
         self._K = np.asarray(msg.k, np.float64).reshape(3, 3)

@@ -44,7 +44,7 @@ class TrackerConfig:
     publish: float = 0.3
     forget: float = 0.08
     birth_odds: float = -1.5
-    neutral_scores: tuple[float, ...] = (0.44, 0.44, 0.44, 0.44, 0.44, 0.44, 0.55)
+    neutral_scores: tuple[float, ...] = (0.44, 0.44, 0.44, 0.44, 0.44, 0.44, 0.60)
     score_slope: float = 12.0
     score_bounds: tuple[float, float] = (-1.0, 3.0)
     tentative_s: float = 2.0

@@ -37,12 +37,13 @@ MOVERS = (ObjectClass.PERSON, ObjectClass.FORKLIFT)
 @dataclass(frozen=True, slots=True)
 class WorldConfig:
     """stale_s: a sensor or robot not heard of for this long is lost. fit: probability from which an
-    object fits a phrase that is to be avoided. settle_m: an avoided object's polygon follows it only
+    object fits a phrase that is to be avoided; avoid_existence: from which it is kept away from. settle_m: an avoided object's polygon follows it only
     when it moved or grew by more, so that plans are not redone for noise. mover_margin_m: round people and
     vehicles, where occupancy learns nothing."""
 
     stale_s: float = 1.5
     fit: float = 0.5
+    avoid_existence: float = 0.5
     settle_m: float = 0.2
     mover_margin_m: float = 0.4
     max_keep_outs: int = 1000
@@ -55,6 +56,8 @@ class WorldConfig:
             raise InputError("world.stale_s", f"{self.stale_s}", "above 0 s")
         if not 0.0 < self.fit <= 1.0:
             raise InputError("world.fit", f"{self.fit}", "above 0 to 1")
+        if not 0.0 <= self.avoid_existence < 1.0:
+            raise InputError("world.avoid_existence", f"{self.avoid_existence}", "0 to below 1")
 
 
 @dataclass(slots=True)
@@ -205,7 +208,9 @@ class WorldModel:
         for request_id in sorted(self._requests):
             request = self._requests[request_id]
             request.polygons = {
-                obj.id: self._around(request_id, request, obj) for obj in objects if request.fits(obj)
+                obj.id: self._around(request_id, request, obj)
+                for obj in objects
+                if obj.existence >= self.config.avoid_existence and request.fits(obj)
             }
             out += request.polygons.values()
         return tuple(out)

@@ -56,15 +56,15 @@ class PlannerConfig:
     progress for longer = the cell ahead counts as blocked for as long; unroutable_after_s: an order
     blocked for longer is given up.
     World: existence_min; static_below_mps: slower objects count as standing; predict_s and margin_m: room
-    kept before moving ones; persist_s: occupied for longer = blocked; linger_s: moving obstacle in a cell
-    for longer = standing; object_memory_s: an object not seen for longer no longer blocks.
+    kept before moving ones; persist_s: occupied for longer = blocked; linger_s: moving obstacle in a cell,
+    or one that juts out of a rack into it, for longer = standing; object_memory_s: an object not seen for longer no longer blocks.
     Search: replan_period_s between re-sequencings, replan_min_s at least; stickiness_s: gain that moving
     an order to another robot must bring; sequence_loads: most loads given to OR-Tools routing, more are
     assigned only; solution_limit, work_limit: solutions and limit checks of one search; time_limit_s: outer limit on robots,
     0 = none, as in simulation, where results must repeat.
     """
 
-    speed_mps: float = 1.2
+    speed_mps: float = 1.5
     capacity: int = 2
     pick_s: float = 4.0
     drop_s: float = 4.0
@@ -93,7 +93,7 @@ class PlannerConfig:
     stickiness_s: float = 10.0
     sequence_loads: int = 40
     solution_limit: int = 100
-    work_limit: int = 20_000
+    work_limit: int = 8_000
     time_limit_s: float = 0.0
 
     def __post_init__(self) -> None:

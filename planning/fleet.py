@@ -267,6 +267,14 @@ class Fleet:
         robot.pending.append(Waypoint(robot.next_seq, x_m, y_m, cell, action, action_id, dwell_s, object_id))
         robot.next_seq += 1
 
+    def heading(self, robot: Robot) -> int:
+        """Which way it will look when it has run all that is committed to it: difference to the cell ahead."""
+        way = self.graph.committed(robot.id)
+        if len(way) > 1:
+            return way[-1] - way[-2]
+        yaw = robot.info.pose.yaw_rad
+        return round(math.cos(yaw)) + self._site.width * round(math.sin(yaw))
+
     def all_released(self, robot: Robot) -> bool:
         """Nothing is committed to the robot beyond what it holds."""
         return len(self.graph.held(robot.id)) == len(self.graph.committed(robot.id))

@@ -87,17 +87,18 @@ class Goals:
         )
 
     def _waiting_spot(self, mover: Mover, taken: set[int], shut: Bool) -> int:
-        """A roomy cell some steps away from the place waited for (any place if there is none), near
-        the robot; where it is, if nothing else is left."""
+        """A roomy cell on the way to the place waited for, as near to it as leaves room (near the robot
+        if it waits for none); where it is, if nothing else is left."""
         here = self._tables.to(mover.cell)[self._roomy].astype(np.int64)
-        cost = np.where(here < UNREACHABLE, here, UNREACHABLE)
+        good = (here < UNREACHABLE) & ~shut[self._roomy]
+        cost, away = here, np.zeros_like(here)
         if mover.task_cell >= 0:
             away = self._tables.to(mover.task_cell)[self._roomy].astype(np.int64)
-            cost = cost + np.where(away < self._gap, UNREACHABLE, away)
-        cost = cost + shut[self._roomy] * UNREACHABLE
-        for k in np.argsort(cost, kind="stable").tolist():
-            if cost[k] >= UNREACHABLE:
-                break
+            good &= (away >= self._gap) & (away < UNREACHABLE)
+            cost = here + away
+        for k in np.lexsort((away, cost)).tolist():
+            if not good[k]:
+                continue
             if int(self._roomy[k]) not in taken:
                 return int(self._roomy[k])
         return mover.cell

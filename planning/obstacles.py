@@ -122,21 +122,29 @@ class Obstacles:
         self._open = site.free.ravel()
         self._occupied_since: NDArray[np.int64] = np.full(self._open.size, _NEVER, np.int64)
         self._passing_since: NDArray[np.int64] = np.full(self._open.size, _NEVER, np.int64)
+        self._jutting_since: NDArray[np.int64] = np.full(self._open.size, _NEVER, np.int64)
         self._polygons: dict[bytes, NDArray[np.int64]] = {}
         self._lookup: tuple[tuple[object, ...], NDArray[np.int64], NDArray[np.float64]] | None = None
 
     def update(self, world: WorldState, now_ns: int) -> Blocked:
         config, size = self._config, self._open.size
-        standing, passing, why = np.zeros(size, np.bool_), np.zeros(size, np.bool_), {}
+        standing, passing, jutting = (np.zeros(size, np.bool_) for _ in range(3))
+        why: dict[int, str] = {}
         poses = np.array([[r.pose.x_m, r.pose.y_m] for r in world.robots], np.float64).reshape(-1, 2)
         for seen in world.objects:
             if not self._counts(seen, poses, now_ns):
                 continue
             moving = seen.cls in _MOVERS or float(np.hypot(*seen.velocity)) >= config.static_below_mps
             cells = self._swept(seen) if moving else self._footprint(seen)
-            (passing if moving else standing)[cells] = True
+            if moving:
+                passing[cells] = True
+            elif self._on_the_floor(seen):
+                standing[cells] = True
+            else:
+                jutting[cells] = True
             if not moving:
                 why.update(dict.fromkeys(cells.tolist(), f"{seen.cls.name.lower()} {seen.id}"))
+        standing |= _lasting(self._jutting_since, jutting & self._open, now_ns, config.linger_s)
         lingering = _lasting(self._passing_since, passing, now_ns, config.linger_s)
         occupied = _lasting(self._occupied_since, self._occupied(world, poses), now_ns, config.persist_s)
         for mask, word in ((lingering, "something stands there"), (occupied, "seen occupied")):
@@ -171,6 +179,14 @@ class Obstacles:
             return False
         gaps = np.hypot(*(robots_xy - seen.position[:2]).T)
         return not (gaps < 0.5 * self._site.resolution_m).any()
+
+    def _on_the_floor(self, seen: WorldObject) -> bool:
+        """Its centre is in an open cell. What lies in a rack or on a table and seems to jut out has to do so
+        for a while: estimates of size swell for moments."""
+        u = (seen.position[:2] - (self._site.x_m, self._site.y_m)) / self._site.resolution_m
+        col, row = int(np.floor(u[0])), int(np.floor(u[1]))
+        inside = 0 <= col < self._site.width and 0 <= row < self._site.height
+        return inside and bool(self._open[row * self._site.width + col])
 
     def _footprint(self, seen: WorldObject) -> NDArray[np.int64]:
         pose = Pose2D(float(seen.position[0]), float(seen.position[1]), seen.yaw_rad)

@@ -6,6 +6,8 @@ Array names used throughout, for A agents on C cells:
   pool (K, C), slots (A,)  distance tables; agent i uses pool[slots[i]], slot -1 means it has no goal
   depth (C,)           how deep a cell lies in a dead end: an agent without a goal, when pushed, goes where
                        this is least
+  straight (A,)        the cell straight ahead of each agent, -1 = none or it does not matter: robots that turn
+                       in place lose time at every corner
   fixed (A,), blocked (C,) agents that do not move; cells that nobody may enter (leaving is allowed)
   now, nxt (A,)        current and next cells; nxt -1 = undecided
   occ_now, occ_nxt (C,)    which agent is, or will be, in a cell; -1 = nobody; all -1 between steps
@@ -128,8 +130,8 @@ def _swap_partner(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, n
 
 
 @kernel
-def _prepare(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, work: I32, rng: U64, i: int, pushed: bool, swap: bool) -> None:
-    """List i's candidates, best first: nearest to its goal, then unoccupied, then by lot."""
+def _prepare(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, work: I32, rng: U64, i: int, pushed: bool, swap: bool) -> None:
+    """List i's candidates, best first: nearest to its goal, then unoccupied, then straight on, then by lot."""
     here = now[i]
     keys = np.empty(5, dtype=np.int64)
     count = 0
@@ -146,7 +148,8 @@ def _prepare(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: 
             far = np.int64(depth[cell])
         else:
             far = np.int64(k >= 0)
-        key = (far << 7) | (np.int64(k >= 0 and occ_now[cell] >= 0) << 6) | (bits & 63)
+        taken, turn = np.int64(k >= 0 and occ_now[cell] >= 0), np.int64(k >= 0 and cell != straight[i])
+        key = (far << 8) | (taken << 7) | (turn << 6) | (bits & 63)
         bits >>= 6
         at = count
         while at > 0 and keys[at - 1] > key:
@@ -207,11 +210,11 @@ def _pull(blocked: Bool, work: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I
 
 
 @kernel
-def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, rotate: bool, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, stack: I32, rng: U64, root: int, swap: bool) -> bool:
+def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: Bool, blocked: Bool, rotate: bool, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, stack: I32, rng: U64, root: int, swap: bool) -> bool:
     """Fix the next cell of `root` and of all agents it pushes; False if root could do nothing but collide."""
     top, outcome = 0, FRESH
     stack[0] = root
-    _prepare(nbr, pool, slots, depth, fixed, blocked, now, nxt, occ_now, work, rng, root, False, swap)
+    _prepare(nbr, pool, slots, depth, straight, fixed, blocked, now, nxt, occ_now, work, rng, root, False, swap)
     while top >= 0:
         i = stack[top]
         if outcome == MOVED:
@@ -224,7 +227,7 @@ def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: B
         if pushed >= 0:
             top += 1
             stack[top] = pushed
-            _prepare(nbr, pool, slots, depth, fixed, blocked, now, nxt, occ_now, work, rng, pushed, True, swap)
+            _prepare(nbr, pool, slots, depth, straight, fixed, blocked, now, nxt, occ_now, work, rng, pushed, True, swap)
             outcome = FRESH
         elif pushed == -1:
             outcome = MOVED
@@ -237,7 +240,7 @@ def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: B
 
 
 @kernel
-def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, rotate: bool, order: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, stack: I32, rng: U64, plain: int = -1) -> bool:
+def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: Bool, blocked: Bool, rotate: bool, order: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, stack: I32, rng: U64, plain: int = -1) -> bool:
     """Decide every nxt[i] that is still -1, agents earlier in `order` first. Entries already set are kept
     (the constraints of LaCAM); False if they leave some agent no cell.
 
@@ -254,7 +257,8 @@ def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked:
     possible = True
     for i in order:
         if nxt[i] < 0 and not _decide(
-            nbr, pool, slots, depth, fixed, blocked, rotate, now, nxt, occ_now, occ_nxt, work, stack, rng, i, i != plain
+            nbr, pool, slots, depth, straight, fixed, blocked, rotate, now, nxt, occ_now, occ_nxt, work, stack, rng, i,
+            i != plain,
         ):
             possible = False
             break
@@ -279,9 +283,10 @@ def _without_swaps(waited: int, patience: int) -> bool:
 
 
 @kernel
-def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, dwell: Bool, blocked: Bool, rotate: bool, urgency: NDArray[np.int64], waited: NDArray[np.int64], patience: int, paths: I32, rng: U64) -> None:
+def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, heading: I32, turning: bool, fixed: Bool, dwell: Bool, blocked: Bool, rotate: bool, urgency: NDArray[np.int64], waited: NDArray[np.int64], patience: int, paths: I32, rng: U64) -> None:
     """PIBT from paths[0] through all later rows of `paths` (horizon + 1, agents). `waited`: steps since
-    each agent was last on its goal, counted on."""
+    each agent was last on its goal, counted on. turning: whether corners cost anything; then `heading`
+    holds each agent's last move as a difference of cells, 0 = unknown, kept up to date."""
     agents = paths.shape[1]
     occ_now = np.full(len(nbr), -1, dtype=np.int32)
     occ_nxt = np.full(len(nbr), -1, dtype=np.int32)
@@ -289,9 +294,11 @@ def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, dwell: Bo
     stack = np.empty(agents, dtype=np.int32)
     held = fixed.copy()
     key = np.empty(agents, dtype=np.int64)
+    straight = np.full(agents, -1, dtype=np.int32)
     for step in range(len(paths) - 1):
         now, nxt = paths[step], paths[step + 1]
         for i in range(agents):
+            straight[i] = now[i] + heading[i] if turning and heading[i] else -1
             arrived = slots[i] >= 0 and pool[slots[i], now[i]] == 0
             held[i] |= arrived and dwell[i]
             key[i] = i
@@ -306,5 +313,9 @@ def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, dwell: Bo
         if agents > 0 and _without_swaps(waited[order[0]], patience):
             plain = order[0]
         pibt_step(
-            nbr, pool, slots, depth, held, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, stack, rng, plain
+            nbr, pool, slots, depth, straight, held, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, stack,
+            rng, plain,
         )
+        for i in range(agents):
+            if turning and nxt[i] != now[i]:
+                heading[i] = nxt[i] - now[i]

@@ -55,6 +55,7 @@ class Planner:
         self._abilities = config.abilities()
         self._sequences: dict[str, tuple[Stop, ...]] = {}
         self._standing: Bool | None = None
+        self._why: dict[int, str] = {}
         self._open_tables = self._static
         self._dispatched_ns = -1
         self._stale = True
@@ -69,6 +70,7 @@ class Planner:
         self._hear(world.robots, now_ns)
         self._stale |= self._ledger.take_in(world.robots, now_ns)
         blocked = self._obstacles.update(world, now_ns).with_wrecks(self._fleet.wrecks())
+        self._why = {cell: why for cell, why in blocked.why.items() if blocked.standing[cell]}
         shut, costs = self._close(blocked)
         self._withdraw(shut, now_ns)
         shut |= self._fleet.shut(self.site.cells.size)
@@ -77,6 +79,10 @@ class Planner:
         paths = self._drive(goals, shut, costs, now_ns)
         self._act(goals, now_ns)
         return self._plan(world, paths, now_ns)
+
+    def blocked_cells(self) -> dict[int, str]:
+        """Cells that routes are planned round now, and what blocks each."""
+        return dict(self._why)
 
     # --- what has happened ---------------------------------------------------------------------
 
@@ -117,11 +123,15 @@ class Planner:
             self._stale = True
         shut = blocked.any
         costs = np.ones(shut.size, np.int64)
-        ends = {r.id: self._fleet.graph.end_cell(r.id) for r in self._fleet.robots.values() if r.online}
+        # Only for a robot that is inside: one on its way in has its way withdrawn instead.
+        ends = {
+            r.id: self._fleet.graph.end_cell(r.id)
+            for r in self._fleet.robots.values()
+            if r.online and blocked.forbidden[r.cell]
+        }
         ways = exits(ends, blocked.forbidden, self.site.free.ravel() & ~blocked.standing, self._static.nbr)
         for robot in ends:
-            if blocked.forbidden[self._fleet.robots[robot].cell]:  # on its way out already
-                ways.update(c for c in self._fleet.graph.committed(robot) if blocked.forbidden[c])
+            ways.update(c for c in self._fleet.graph.committed(robot) if blocked.forbidden[c])  # on its way out
         for cell in ways:
             shut[cell] = blocked.passing[cell]
             costs[cell] = EXIT_COST
@@ -227,6 +237,7 @@ class Planner:
             dwell=[aim is not None and aim.dwells for aim in aims],
             costs=costs,
             names=[r.id for r in robots],
+            headings=[self._fleet.heading(r) for r in robots],
         )
         names = [r.id for r in robots]
         wrong = check_paths(self.site.free, starts, None, paths, allow_rotation=False)

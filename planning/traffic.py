@@ -43,6 +43,7 @@ class TrafficPlanner:
         dwell: ArrayLike | None = None,
         costs: ArrayLike | None = None,
         names: Sequence[Hashable] | None = None,
+        headings: ArrayLike | None = None,
     ) -> I32:
         """Paths (horizon + 1, N) int32 of cells, row 0 = starts; each step is a safe joint move.
 
@@ -51,7 +52,8 @@ class TrafficPlanner:
         that do not move and are not pushed. dwell: (N,) bool, robots that become fixed once on their goal.
         blocked: (H * W,) bool, cells nobody enters now. costs: (H * W,) ints 1 to MAX_COST of crossing
         each cell (wet floor, congestion). names: identity of each robot between calls, if the number of
-        robots may change. Raises InputError."""
+        robots may change. headings: (N,) where each robot looks, as the difference to the cell ahead, 0 =
+        unknown: of ways as short, robots take the one with fewer corners; None: corners do not matter. Raises InputError."""
         if horizon < 1:
             raise InputError("horizon", f"{horizon}", "at least 1")
         now = self._cells("starts", starts)
@@ -74,7 +76,7 @@ class TrafficPlanner:
         paths[0] = now
         limit = (1 << PRIORITY_BITS) - 1
         pibt_run(
-            self._tables.nbr, pool, slots, self._depth,
+            self._tables.nbr, pool, slots, self._depth, self._headings(headings, count), headings is not None,
             _flags("fixed", fixed, count), _flags("dwell", dwell, count), shut, self._rotate,
             np.clip(urgency, 0, limit), self._wait(keys, now, targets), sum(self._free.shape), paths, self._rng,
         )  # fmt: skip
@@ -110,6 +112,12 @@ class TrafficPlanner:
         if not good.all():
             raise InputError(field, f"cell {int(array[~good][0])} is not free")
         return array.astype(np.int32)
+
+    def _headings(self, headings: ArrayLike | None, count: int) -> I32:
+        steps = np.zeros(count, np.int64) if headings is None else np.array(headings, np.int64).ravel()
+        if len(steps) != count:
+            raise InputError("headings", f"{len(steps)} steps", count)
+        return steps.astype(np.int32)
 
     def _dead_end_depth(self) -> I32:
         """(H * W,) int32: steps from each cell to the nearest that lies on a cycle; 0 if there is none."""

@@ -48,7 +48,8 @@ def write_report(shift: Shift, metrics: dict[str, Any], path: Path) -> None:
 
 
 def top_view(shift: Shift) -> Any:
-    """Racks, places, driven tracks, people's paths, tracked objects, what was seen to block, keep-outs."""
+    """Racks, places, released routes (wide), driven tracks, people's paths (dotted), tracked objects, cells that
+    were seen to be blocked (crosses), keep-outs (hatched)."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Polygon
 
@@ -61,8 +62,13 @@ def top_view(shift: Shift) -> Any:
         t = np.asarray(track)
         axes.plot(t[:, 1], t[:, 2], ":", color="#d62728", lw=0.7, alpha=0.6)
     palette = matplotlib_palette(len(shift.observer.tracks))
+    for cell in shift.observer.blocked:
+        x, y = site.centre(cell)
+        axes.plot(x, y, "x", color="#ff7f0e", ms=5, mew=1.5, zorder=4)
     for (name, track), colour in zip(shift.observer.tracks.items(), palette):
         t = np.asarray(track)
+        route = np.array([xy for _, xy in sorted(shift.observer.routes.get(name, {}).items())]).reshape(-1, 2)
+        axes.plot(route[:, 0], route[:, 1], color=colour, lw=5, alpha=0.15)
         axes.plot(t[:, 1], t[:, 2], color=colour, lw=1.4, label=name)
         axes.plot(*t[-1, 1:], "o", color=colour, ms=7, mec="black")
     for place in site.places.values():
@@ -92,20 +98,19 @@ def seen(shift: Shift) -> Any:
     from matplotlib.figure import Figure
 
     snapshot = shift.observer.snapshot
-    if not snapshot:
+    if snapshot is None:
         return None
     figure = Figure(figsize=(13, 5.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[4, 3])
-    left.imshow(snapshot["image"])
-    for detection in snapshot["detections"]:
+    left.imshow(snapshot.image)
+    for detection in snapshot.detections:
         _draw_in_image(left, detection, shift.world.camera)
-    height, width = snapshot["image"].shape[:2]
-    left.set(xlim=(0, width), ylim=(height, 0), title=f"{snapshot['robot']}, camera, t = {snapshot['t']:.1f} s")
+    height, width = snapshot.image.shape[:2]
+    left.set(xlim=(0, width), ylim=(height, 0), title=f"{snapshot.robot}, camera, t = {snapshot.t_s:.1f} s")
     left.axis("off")
-    points = snapshot["points"]
-    near = points[(np.abs(points[:, :2]) < 12.8).all(axis=1)]
+    near = snapshot.points[(np.abs(snapshot.points[:, :2]) < 12.8).all(axis=1)]
     right.scatter(near[:, 1], near[:, 0], c=np.clip(near[:, 2], 0, 2), s=0.4, cmap="viridis")
-    for detection in snapshot["detections"]:
+    for detection in snapshot.detections:
         corners = _corners(detection)[:4]
         closed = np.vstack([corners, corners[:1]])
         right.plot(closed[:, 1], closed[:, 0], color=CLASS_COLOURS[detection.cls], lw=1.8)

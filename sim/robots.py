@@ -27,7 +27,7 @@ class RobotConfig:
     """battery_s: seconds of driving in a full battery; idle_share: of that drain while standing;
     charge_s: seconds from empty to full."""
 
-    speed_mps: float = 1.2
+    speed_mps: float = 1.5
     accel_mps2: float = 0.8
     brake_mps2: float = 2.0
     turn_radps: float = 1.2

@@ -140,6 +140,18 @@ class Lighting:
         return np.array(flat, np.float32)
 
 
+_NORMALS = np.random.default_rng(0).standard_normal(1 << 20, np.float32)
+
+
+def _normals(rng: np.random.Generator, shape: tuple[int, int]) -> F32:
+    """Unit normals cut from a fixed table at a random place: fresh ones would cost as much as the shading."""
+    count = shape[0] * shape[1]
+    if count > len(_NORMALS) // 2:
+        return rng.standard_normal(shape, np.float32)
+    start = int(rng.integers(len(_NORMALS) - count))
+    return _NORMALS[start : start + count].reshape(shape)
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """points: (N, 4) float32 x, y, z, intensity in the lidar frame; instance: (N,) what was hit."""
@@ -192,7 +204,7 @@ def sweep(scene: Scene, config: LidarConfig, T_map_base: Pose2D, rng: np.random.
     ranges, intensity = np.empty(n, np.float32), np.empty(n, np.float32)
     lidar_return(
         rays, hits.t, hits.triangle, hits.normal, scene.material, scene.reflect, TABLE,
-        rng.standard_normal((n, 2), np.float32), rng.random(n, np.float32),
+        _normals(rng, (n, 2)), rng.random(n, np.float32),
         config.range_noise_m, config.max_range_m - config.min_range_m, config.intensity_scale,
         ranges, intensity,
     )  # fmt: skip
@@ -227,7 +239,7 @@ def capture(scene: Scene, config: CameraConfig, T_map_base: Pose2D, light: Light
         _mirror(scene, rays, hits.t, wet, packed, radiance)
     gain = np.array(light.exposure, np.float32) * np.float32(math.exp(rng.normal(0.0, 0.06)))
     image = np.empty((n, 3), np.uint8)
-    develop(radiance, gain, rng.standard_normal((n, 3), np.float32), light.read_noise, _CURVE,
+    develop(radiance, gain, _normals(rng, (n, 3)), light.read_noise, _CURVE,
             config.vignette, image)  # fmt: skip
     shape = (config.height, config.width)
     return Shot(image.reshape(*shape, 3), instance.reshape(shape))

@@ -28,7 +28,7 @@ from aislewise import messages, topics
 from aislewise.clock import to_ns, to_s
 from aislewise.errors import AislewiseError
 from aislewise.node import AislewiseNode
-from aislewise.types import DetectionFrame, Order, OrderRecord, OrderState
+from aislewise.types import F32, U8, Detection, DetectionFrame, Order, OrderRecord, OrderState
 from fusion.evaluate import detection_map
 from fusion.fusion_node import FusionNode
 from fusion.infer import Detector, PhraseEncoder
@@ -56,15 +56,29 @@ class ShiftError(AislewiseError):
     code = "SHIFT"
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """One robot's camera and lidar with what the network made of them. points (N, 4) float32 in base_link."""
+
+    t_s: float
+    robot: str
+    image: U8
+    points: F32
+    detections: tuple[Detection, ...]
+
+
 @dataclass
 class Observer:
-    """What was seen and true along the way, for metrics and the report."""
+    """What was seen and true along the way, for metrics and the report. tracks, bodies: (t, x, y) of robots and
+    of what moves; routes: released waypoints by seq; blocked: cells that orders had to be planned round, and why;
+    snapshot: the most eventful frame."""
 
     frames: list[tuple[DetectionFrame, list[Any]]] = field(default_factory=list)
     tracks: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
     bodies: dict[str, list[tuple[float, float, float]]] = field(default_factory=dict)
-    blocked_cells: list[tuple[float, int]] = field(default_factory=list)
-    snapshot: dict[str, Any] = field(default_factory=dict)
+    routes: dict[str, dict[int, tuple[float, float]]] = field(default_factory=dict)
+    blocked: dict[int, str] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
     grounded: list[Any] = field(default_factory=list)
 
 
@@ -195,6 +209,8 @@ class Shift:
     def _observe(self) -> None:
         if self.sim.ticks % 5:
             return
+        if self.planner.planner is not None:
+            self.observer.blocked.update(self.planner.planner.blocked_cells())
         t = to_s(self.world.now_ns)
         for name in self.world.robots:
             pose = self.world.true_pose(name)
@@ -270,8 +286,10 @@ class _Listener(AislewiseNode):
     def __init__(self, shift: Shift) -> None:
         super().__init__("observer")
         self.shift = shift
+        self._interest = 0.0
         for robot in shift.world.robots:
             self.listen(topics.DETECTIONS, self.on_detections, f"/{robot}/")
+            self.listen(topics.ROUTE, self.on_route, f"/{robot}/")
         self.listen(topics.GROUNDED, self.on_grounded)
 
     def on_detections(self, msg: Any) -> None:
@@ -279,6 +297,28 @@ class _Listener(AislewiseNode):
         frame = messages.from_detections_msg(msg)
         truth = self.shift.world.visible(frame.robot)
         self.shift.observer.frames.append((frame, truth))
+        self._look_at(frame)
+
+    def on_route(self, msg: Any) -> None:
+        robot, _, waypoints = messages.from_route_msg(msg)
+        self.shift.observer.routes.setdefault(robot, {}).update({w.seq: (w.x_m, w.y_m) for w in waypoints})
+
+    def _look_at(self, frame: DetectionFrame) -> None:
+        """Keep the sensors of the frame that shows the most: kinds of things before the camera, surely seen."""
+        ahead = [d for d in frame.detections if 0.5 < d.position[0] < 9.0 and abs(d.position[1]) < 0.8 * d.position[0]]
+        interest = sum(max((d.score for d in ahead if d.cls is cls), default=0.0) for cls in {d.cls for d in ahead})
+        if interest <= self._interest:
+            return
+        raw = next((f for name, f in reversed(self.shift.sim.frames) if name == frame.robot), None)
+        if raw is None or raw.stamp_ns != frame.stamp_ns:
+            return
+        self._interest = interest
+        T = self.shift.world.T_base_lidar
+        points = raw.points.copy()
+        points[:, :3] = points[:, :3] @ T[:3, :3].T + T[:3, 3]
+        self.shift.observer.snapshot = Snapshot(
+            to_s(frame.stamp_ns), frame.robot, raw.image, points, tuple(frame.detections)
+        )
 
     def on_grounded(self, msg: Any) -> None:
         self.shift.observer.grounded.append(messages.from_grounded_msg(msg)[0])

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import math
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from aislewise import messages, topics
 from aislewise.geometry import compose, inverse
 from aislewise.node import AislewiseNode, run
 from aislewise.types import Pose2D
+from sim.render import RenderPool
 from sim.scenario import Scenario, load_scenario
 from sim.sensors import RawFrame
 from sim.world import SimWorld
@@ -31,7 +32,8 @@ from sim.world import SimWorld
 @dataclass(frozen=True)
 class SimNodeConfig:
     """scenario: name or file; robots and seed: -1 keeps the scenario's; tick_s: physics step;
-    state_every, sense_every: in ticks (5 Hz states, 2 Hz sensors); rate: simulated over wall seconds."""
+    state_every, sense_every: in ticks (5 Hz states, 2 Hz sensors); rate: simulated over wall seconds;
+    workers: processes that render, 0 = this one."""
 
     scenario: str = "shift"
     robots: int = -1
@@ -58,7 +60,9 @@ class SimNode(AislewiseNode):
         self.world = SimWorld(scenario)
         self.ticks = 0
         self.frames: deque[tuple[str, RawFrame]] = deque(maxlen=64)
-        self._pool = ThreadPoolExecutor(self.settings.workers)
+        self._pool = RenderPool(self.world.base, self.settings.workers) if self.settings.workers else None
+        self._coming: Iterator[tuple[str, RawFrame]] | None = None
+        self._next_frame = self.create_guard_condition(self._publish_next)
         self._clock_pub = self.advertise(topics.CLOCK)
         self._tf = self.advertise(topics.TF)
         self._tf_static = self.advertise(topics.TF_STATIC)
@@ -123,25 +127,41 @@ class SimNode(AislewiseNode):
         )
 
     def _publish_sensors(self) -> None:
-        """Rendering runs in a small pool: open3d releases the GIL; results keep the robots' order."""
+        """Rendering runs in processes of its own; frames go out in the robots' order, each
+        when it is ready, so that the first are worked on while the last are still being rendered."""
         for name in self.world.robots:
             self._publish_state(name)
-        frames = self.world.sense(list(self.world.robots), self._pool)
-        for name, frame in frames.items():
-            self.frames.append((name, frame))
-            out, camera = self._out[name], self.world.camera
-            stamp = messages.header(frame.stamp_ns, topics.frame(name, "camera_link"))
-            height, width = frame.image.shape[:2]
-            out[topics.CAMERA_INFO_RAW.name].publish(
-                CameraInfo(header=stamp, height=height, width=width, k=camera.K.ravel())
+        while self._coming is not None:  # paced by a wall clock that the rendering cannot keep up with
+            self._publish_next()
+        self._coming = self.world.sensing(list(self.world.robots), self._pool)
+        self._next_frame.trigger()
+
+    def _publish_next(self) -> None:
+        """One robot's sensors, then make room for those who work on them."""
+        if self._coming is None:
+            return
+        ready = next(self._coming, None)
+        if ready is None:
+            self._coming = None
+            return
+        self._publish_frame(*ready)
+        self._next_frame.trigger()
+
+    def _publish_frame(self, name: str, frame: RawFrame) -> None:
+        self.frames.append((name, frame))
+        out, camera = self._out[name], self.world.camera
+        stamp = messages.header(frame.stamp_ns, topics.frame(name, "camera_link"))
+        height, width = frame.image.shape[:2]
+        out[topics.CAMERA_INFO_RAW.name].publish(
+            CameraInfo(header=stamp, height=height, width=width, k=camera.K.ravel())
+        )
+        out[topics.IMAGE_RAW.name].publish(
+            Image(
+                header=stamp, height=height, width=width, encoding="rgb8", step=3 * width,
+                data=frame.image.reshape(-1),
             )
-            out[topics.IMAGE_RAW.name].publish(
-                Image(
-                    header=stamp, height=height, width=width, encoding="rgb8", step=3 * width,
-                    data=frame.image.reshape(-1),
-                )
-            )
-            out[topics.POINTS_RAW.name].publish(_cloud(name, frame))
+        )
+        out[topics.POINTS_RAW.name].publish(_cloud(name, frame))
 
     def _mounts(self) -> list[Any]:
         mounts = []
@@ -158,7 +178,8 @@ class SimNode(AislewiseNode):
         return mounts
 
     def destroy_node(self) -> None:
-        self._pool.shutdown(wait=False)
+        if self._pool is not None:
+            self._pool.close()
         super().destroy_node()
 
 

@@ -4,8 +4,7 @@ the sensors' view of it. Everything follows from the scenario's seed and the rou
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,9 +21,11 @@ from sim.metrics import Collision, Handled, Referee
 from sim.people import PERSON_RADIUS_M, Vehicle
 from sim.robots import Carried, SimRobot
 from sim.scenario import Event, Scenario
-from sim.scene import Base, Placed, Scene
-from sim.sensors import CameraConfig, LidarConfig, Lighting, RawFrame, capture, sweep
+from sim.render import Moment, RenderPool, Seen, View, render_all
+from sim.scene import Base, Placed
+from sim.sensors import CameraConfig, LidarConfig, Lighting, RawFrame
 from sim.setup import (
+    GENERATORS,
     Thing,
     event_body,
     event_spots,
@@ -34,7 +35,7 @@ from sim.setup import (
     place_robots,
     stream,
 )
-from sim.truth import Standing, TruthObject, labels
+from sim.truth import Standing, TruthObject
 from sim.warehouse import generate
 
 SUBSTEP_S = 0.05
@@ -60,7 +61,7 @@ class TruthBody:
 
 
 class SimWorld:
-    """One shift's world. Not thread-safe, except that `sense` may use a pool of its caller's."""
+    """One shift's world. Not thread-safe."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -79,7 +80,7 @@ class SimWorld:
         self.picks: list[Handled] = []
         self.deliveries: list[Handled] = []
         self.missed_picks: list[Handled] = []
-        self._base = Base.of(self.hall.mesh)
+        self.base = Base.of(self.hall.mesh)
         self._pending: list[tuple[int, Event]] = sorted(enumerate(scenario.events), key=lambda e: e[1].at_s)
         self._appeared_ns: dict[str, int] = {}
         self._said = False
@@ -174,28 +175,34 @@ class SimWorld:
             self._events()
             self._judge(to_s(sub_ns))
 
-    def sense(self, robots: Sequence[str], pool: Executor | None = None) -> dict[str, RawFrame]:
-        """One synchronous frame per robot. The scene is built once; with a pool the robots are sensed in
-        parallel, to the same result."""
+    def sense(self, robots: Sequence[str], pool: RenderPool | None = None) -> dict[str, RawFrame]:
+        """One synchronous frame per robot."""
+        return dict(self.sensing(robots, pool))
+
+    def sensing(self, robots: Sequence[str], pool: RenderPool | None = None) -> Iterator[tuple[str, RawFrame]]:
+        """One synchronous frame per robot, of the world as it is now, each as soon as it is ready, in the order
+        asked for; with a pool they are rendered in parallel, to the same result."""
         standing = self._standing()
-        placed = [
-            Placed(self._mesh(name, s), k + 1, s.body.reflect) for k, (name, s) in enumerate(standing.items())
-        ]
-        scene, things = Scene(self._base, placed), list(standing.values())
         number = {name: k + 1 for k, name in enumerate(standing)}
+        placed = tuple(Placed(self._mesh(name, s), number[name], s.body.reflect) for name, s in standing.items())
         self._frame += 1
+        moment = Moment(
+            self._frame, self.now_ns, placed, tuple(standing.values()), self.lidar, self.camera_config, self.light
+        )
+        noise = (self.scenario.seed, GENERATORS["noise"])
+        views = [
+            View(self._robot(name).pose, number[name], (*noise, 10_000 + self._index[name], self._frame))
+            for name in robots
+        ]
+        frames = render_all(self.base, moment, views) if pool is None else pool.render_all(moment, views)
+        return self._seen_one_by_one(robots, frames)
 
-        def one(name: str) -> tuple[RawFrame, tuple[TruthObject, ...]]:
-            pose = self._robot(name).pose
-            rng = stream(self.scenario, "noise", 10_000 + self._index[name], self._frame)
-            turn = sweep(scene, self.lidar, pose, rng, own=(number[name],))
-            shot = capture(scene, self.camera_config, pose, self.light, rng)
-            frame = RawFrame(self.now_ns, shot.image, turn.points)
-            return frame, tuple(labels(things, pose, turn, shot))
-
-        results = list(map(one, robots) if pool is None else pool.map(one, robots))
-        self._seen.update({name: seen for name, (_, seen) in zip(robots, results, strict=True)})
-        return {name: frame for name, (frame, _) in zip(robots, results, strict=True)}
+    def _seen_one_by_one(
+        self, robots: Sequence[str], frames: Iterator[Seen]
+    ) -> Iterator[tuple[str, RawFrame]]:
+        for name, (frame, seen) in zip(robots, frames, strict=True):
+            self._seen[name] = seen
+            yield name, frame
 
     # ---- the safety scanner (sim.robots.Surroundings) ------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aislewise.geometry import rectangle
-from aislewise.sitemap import SiteMap
+from aislewise.sitemap import CLOSED, SiteMap
 from aislewise.types import GridMap, KeepOut, ObjectClass, Pose2D, RobotInfo, RobotMode, WorldState
 from planning.config import PlannerConfig
 from planning.obstacles import Obstacles, cells_in_polygon
@@ -53,8 +54,6 @@ def test_degenerate_polygons_block_nothing() -> None:
 
 
 def test_robots_wet_floor_and_doubtful_or_forgotten_objects_block_nothing(make: Any) -> None:
-    import dataclasses
-
     spot = SITE.centre(34)
     pallet = make.seen("x", ObjectClass.PALLET, spot)
     ignored = [
@@ -113,3 +112,23 @@ def test_a_keep_out_ends_when_it_says() -> None:
     blocked = obstacles.update(world(keep_outs=(keep_out,)), 0)
     assert cells(blocked.standing) == cells(blocked.forbidden) == {23}
     assert not obstacles.update(world(keep_outs=(keep_out,)), 5 * S).any.any()
+
+
+def test_what_seems_to_jut_out_of_a_rack_blocks_only_when_it_lasts_and_what_stands_on_the_floor_at_once(
+    make: Any,
+) -> None:
+    closed = np.zeros((8, 10), np.uint8)
+    closed[0] = CLOSED
+    site = SiteMap("a rack along the wall", 1.0, 0.0, 0.0, closed, {})
+    swollen = dataclasses.replace(
+        make.seen("tote", ObjectClass.TOTE, (4.5, 0.73)), size=np.array([1.0, 1.0, 0.3]), yaw_rad=0.0
+    )
+    on_the_floor = dataclasses.replace(swollen, position=np.array([4.5, 1.5, 0.2]))
+    for seen, blocked_at_once in ((swollen, False), (on_the_floor, True)):
+        obstacles = Obstacles(site, PlannerConfig(linger_s=6.0))
+        fresh = [dataclasses.replace(seen, last_seen_ns=t * S) for t in (0, 5, 7)]
+        shut = [
+            14 in cells(obstacles.update(world(t * S, objects=(o,)), t * S).standing)
+            for o, t in zip(fresh, (0, 5, 7), strict=True)
+        ]
+        assert shut == [blocked_at_once, blocked_at_once, True]

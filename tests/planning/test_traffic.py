@@ -101,6 +101,22 @@ def test_person_is_waited_for_and_pallet_left_behind_is_driven_round() -> None:
     assert later[-1].tolist() == [10]
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 10_000))
+def test_a_robot_that_turns_in_place_takes_a_shortest_way_with_at_most_one_corner(start: int, goal: int, seed: int) -> None:
+    if start == goal:
+        return
+    free = np.ones((10, 10), dtype=bool)
+    (r0, c0), (r1, c1) = divmod(start, 10), divmod(goal, 10)
+    towards = start + int(np.sign(r1 - r0)) * 10 if r1 != r0 else start + int(np.sign(c1 - c0))
+    length = abs(r1 - r0) + abs(c1 - c0)
+    path = TrafficPlanner(free, seed).plan([start], [goal], horizon=length, headings=[towards - start])[:, 0]
+    moves = np.diff(path)
+    assert path[-1] == goal
+    assert np.count_nonzero(np.diff(moves)) <= 1
+    assert moves[0] == towards - start  # it goes on the way it looks
+
+
 def test_costly_cells_are_driven_round() -> None:
     free = np.ones((3, 7), dtype=bool)
     costs = np.ones(21, dtype=int)
@@ -149,6 +165,7 @@ def test_goal_out_of_reach_counts_as_none() -> None:
         ("names", {"names": ["a"]}),
         ("costs", {"costs": np.zeros(9, dtype=int)}),
         ("horizon", {"horizon": 0}),
+        ("headings", {"headings": [0]}),
     ],
 )
 def test_bad_input_names_its_field(field: str, arguments: dict[str, object]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from aislewise.errors import InputError, NotFoundError
 from aislewise.types import ObjectClass, Pose2D, RobotMode, Waypoint
 from sim.geometry2d import convex_overlap, disc
 from sim.people import PERSON_RADIUS_M, shortest_path
+from sim.render import RenderPool
 from sim.scenario import Event, Item, Scenario, Spoken, load_scenario
 from sim.warehouse import WarehouseConfig
 from sim.world import SimWorld
@@ -61,12 +61,18 @@ def test_the_same_seed_and_routes_give_the_same_world() -> None:
 
 def test_sensing_in_a_pool_changes_nothing() -> None:
     alone, pooled = _world(people=2), _world(people=2)
-    with ThreadPoolExecutor(2) as pool:
+    pool = RenderPool(pooled.base, workers=2)
+    try:
         for _ in range(2):
             a, b = alone.sense(["robot_1", "robot_2"]), pooled.sense(["robot_1", "robot_2"], pool)
             for name in a:
                 assert np.array_equal(a[name].points, b[name].points)
                 assert np.array_equal(a[name].image, b[name].image)
+                assert len(alone.visible(name)) == len(pooled.visible(name))
+            alone.step(0.5)
+            pooled.step(0.5)
+    finally:
+        pool.close()
 
 
 def test_a_pick_and_a_drop_move_a_load_from_the_rack_to_the_table() -> None:

@@ -1,0 +1,95 @@
+"""Renders the sensors of several robots at once, in processes of their own: open3d's ray casts hold the
+interpreter's lock, so that threads would wait for one another and hold up whoever works on the frames."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from aislewise.types import Pose2D
+from sim.scene import Base, Placed, Scene
+from sim.sensors import CameraConfig, LidarConfig, Lighting, RawFrame, capture, sweep
+from sim.truth import Standing, TruthObject, labels
+
+Seen = tuple[RawFrame, tuple[TruthObject, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What stands where at one instant. number: rises from one moment to the next; placed: thing k as
+    instance k + 1 of the scene."""
+
+    number: int
+    stamp_ns: int
+    placed: tuple[Placed, ...]
+    things: tuple[Standing, ...]
+    lidar: LidarConfig
+    camera: CameraConfig
+    light: Lighting
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One robot's: own: its instance; seeds: of the generator of its noise."""
+
+    pose: Pose2D
+    own: int
+    seeds: tuple[int, ...]
+
+
+def render(scene: Scene, moment: Moment, view: View) -> Seen:
+    """The sensors' frame, and what was truly there to be seen in it."""
+    import numpy as np
+
+    rng = np.random.default_rng(view.seeds)
+    turn = sweep(scene, moment.lidar, view.pose, rng, own=(view.own,))
+    shot = capture(scene, moment.camera, view.pose, moment.light, rng)
+    frame = RawFrame(moment.stamp_ns, shot.image, turn.points)
+    return frame, tuple(labels(moment.things, view.pose, turn, shot))
+
+
+def render_all(base: Base, moment: Moment, views: Sequence[View]) -> Iterator[Seen]:
+    """In this process, one after the other."""
+    scene = Scene(base, moment.placed)
+    return (render(scene, moment, view) for view in views)
+
+
+class RenderPool:
+    """Worker processes that know the standing part of the scene. `close` it."""
+
+    def __init__(self, base: Base, workers: int = 2) -> None:
+        self._pool = ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(base,)
+        )
+
+    def render_all(self, moment: Moment, views: Sequence[View]) -> Iterator[Seen]:
+        """In the order of the views, each as soon as it is ready; the same frames as without a pool."""
+        blob = pickle.dumps(moment, protocol=5)
+        return self._pool.map(_work, [moment.number] * len(views), [blob] * len(views), views)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+_base: Base | None = None
+_latest: tuple[int, Moment, Scene] | None = None
+"""Of a worker process: each builds the scene of a moment once."""
+
+
+def _start(base: Base) -> None:
+    global _base
+    _base = base
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the work ends
+
+
+def _work(number: int, blob: bytes, view: View) -> Seen:
+    global _latest
+    assert _base is not None
+    if _latest is None or _latest[0] != number:
+        moment: Moment = pickle.loads(blob)
+        _latest = number, moment, Scene(_base, moment.placed)
+    return render(_latest[2], _latest[1], view)
