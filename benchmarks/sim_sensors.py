@@ -13,7 +13,6 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from sim.dataset import generate
+from sim.render import RenderPool
 from sim.scenario import load_scenario
 from sim.scene import Placed, Scene
 from sim.sensors import LidarConfig, capture, sweep
@@ -45,20 +45,24 @@ def measure(repeats: int) -> dict[str, float]:
     robots = list(world.robots)
     standing = world._standing()
     placed = [Placed(world._mesh(n, s), k + 1, s.body.reflect) for k, (n, s) in enumerate(standing.items())]
-    scene, pose = Scene(world._base, placed), world.true_pose(robots[1])
+    scene, pose = Scene(world.base, placed), world.true_pose(robots[1])
     wide = LidarConfig(columns=1024)
     rng = np.random.default_rng(0)
-    with ThreadPoolExecutor(2) as pool:
+    pool = RenderPool(world.base, workers=2)
+    try:
+        world.sense(robots, pool)  # the workers start
         out = {
             "triangles": float(len(scene.colour)),
-            "scene_build_ms": median_ms(lambda: Scene(world._base, placed), repeats),
+            "scene_build_ms": median_ms(lambda: Scene(world.base, placed), repeats),
             "lidar_32x720_ms": median_ms(lambda: sweep(scene, world.lidar, pose, rng), repeats),
             "lidar_32x1024_ms": median_ms(lambda: sweep(scene, wide, pose, rng), repeats),
             "camera_320x240_ms": median_ms(lambda: capture(scene, world.camera_config, pose, world.light, rng), repeats),
             "six_robots_ms": median_ms(lambda: world.sense(robots), repeats),
-            "six_robots_two_threads_wall_ms": median_ms(lambda: world.sense(robots, pool), repeats, time.perf_counter),
+            "six_robots_two_workers_wall_ms": median_ms(lambda: world.sense(robots, pool), repeats, time.perf_counter),
             "physics_step_100ms_ms": median_ms(lambda: world.step(0.1), repeats),
         }
+    finally:
+        pool.close()
     frames = max(10, 2 * repeats)
     start = time.process_time()
     count = sum(1 for _ in generate(123, frames))

@@ -54,6 +54,8 @@ def run_shift(scenario: Any, out: Path, report: bool = True) -> dict[str, Any]:
 
         def progress(shift: Shift) -> None:
             bar.update(task, completed=to_s(shift.world.now_ns), state=state_line(shift))
+            if not console.is_terminal and shift.sim.ticks % 300 == 0:  # a log gets a line each half minute
+                print(state_line(shift), flush=True)
 
         metrics = shift.run(progress)
     write_metrics(metrics, out / "metrics.json")

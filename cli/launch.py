@@ -30,7 +30,10 @@ def run(args: argparse.Namespace) -> int:
         os.execvp("ros2", ["ros2", "launch", str(path), *args.arguments])
     from pocketros import launcher
 
-    plan = launcher.load(path, given)
+    try:
+        plan = launcher.load(path, given)
+    except launcher.LaunchError as error:
+        raise InputError("file", str(error)) from error
     if args.json:
         Path(args.json).write_text(json.dumps({"ok": True, "plan": str(plan).splitlines()}, indent=1) + "\n")
     if args.dry:

@@ -71,6 +71,10 @@ class RenderPool:
         blob = pickle.dumps(moment, protocol=5)
         return self._pool.map(_work, [moment.number] * len(views), [blob] * len(views), views)
 
+    @property
+    def pids(self) -> list[int]:
+        return sorted(self._pool._processes or ())
+
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 

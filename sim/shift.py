@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -254,7 +254,7 @@ class Shift:
             "realtime_factor": round(sim_s / max(self.wall_s, 1e-9), 3),
             "fusion_latency_ms": percentiles(fusion_ms),
             "plan_latency_ms": percentiles(self.planner.plan_ms),
-            "peak_memory_mb": peak_memory_mb(),
+            "peak_memory_mb": peak_memory_mb(self.sim.workers),
         }
         out["gates"] = gates(out, self.scenario)
         out["ok"] = all(g["ok"] for g in out["gates"].values())
@@ -349,10 +349,16 @@ def percentiles(values: Any) -> dict[str, float]:
     return {"p50": round(float(np.percentile(data, 50)), 3), "p99": round(float(np.percentile(data, 99)), 3)}
 
 
-def peak_memory_mb() -> float:
+def peak_memory_mb(workers: Sequence[int] = ()) -> float:
+    """Of this process and of the workers (process ids, Linux only), each at its own peak."""
     import resource
 
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0, 1)
+    peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for pid in workers:
+        status = Path(f"/proc/{pid}/status")
+        lines = status.read_text().splitlines() if status.exists() else []
+        peak_kb += sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return round(peak_kb / 1024.0, 1)
 
 
 def write_metrics(metrics: dict[str, Any], path: Path) -> None:

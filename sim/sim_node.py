@@ -74,6 +74,11 @@ class SimNode(AislewiseNode):
         if not lockstep:
             self.create_timer(self.settings.tick_s / self.settings.rate, self.tick)
 
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of those who render."""
+        return self._pool.pids if self._pool is not None else []
+
     def _robot_topics(self, name: str) -> dict[str, Any]:
         prefix = f"/{name}/"
         self.listen(topics.ROUTE, self.on_route, prefix)

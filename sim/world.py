@@ -19,9 +19,9 @@ from sim.geometry2d import convex_overlap, disc, gap_in_corridor
 from sim.mesh import Mesh
 from sim.metrics import Collision, Handled, Referee
 from sim.people import PERSON_RADIUS_M, Vehicle
+from sim.render import Moment, RenderPool, Seen, View, render_all
 from sim.robots import Carried, SimRobot
 from sim.scenario import Event, Scenario
-from sim.render import Moment, RenderPool, Seen, View, render_all
 from sim.scene import Base, Placed
 from sim.sensors import CameraConfig, LidarConfig, Lighting, RawFrame
 from sim.setup import (

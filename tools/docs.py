@@ -1,15 +1,19 @@
-"""Writes the reference pages that follow from the code: docs/topics.md and docs/cli.md."""
+"""Writes the reference pages that follow from the code (docs/topics.md, docs/cli.md) and takes over the pictures
+of the last `make demo`."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from pathlib import Path
 
 from aislewise import topics
 from cli.main import VERBS, parser
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+DEMO = DOCS.parent / "out" / "demo"
+PICTURES = {"seen.png": "demo_seen.png", "top_view.png": "demo_top_view.png"}
 
 
 def topics_page() -> str:
@@ -35,6 +39,10 @@ def main() -> None:
     for name, text in (("topics.md", topics_page()), ("cli.md", cli_page())):
         (DOCS / name).write_text(text, encoding="utf-8")
         print(f"docs/{name}")
+    for made, kept in PICTURES.items():
+        if (DEMO / made).is_file():
+            shutil.copyfile(DEMO / made, DOCS / kept)
+            print(f"docs/{kept}")
 
 
 if __name__ == "__main__":
