@@ -31,7 +31,7 @@ _EDGES = [(0, 1), (1, 2), (2, 3), (3, 0), (4, 5), (5, 6), (6, 7), (7, 4), (0, 4)
 
 
 def write_report(shift: Shift, metrics: dict[str, Any], path: Path) -> None:
-    """Draws everything and writes the page; the top view also goes beside it as demo.png."""
+    """Draws everything and writes the page; the first two pictures also go beside it."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -203,7 +203,7 @@ def latencies(shift: Shift) -> Any:
 
 def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=90, bbox_inches="tight")
     return buffer.getvalue()
 
 

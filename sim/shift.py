@@ -286,7 +286,7 @@ class _Listener(AislewiseNode):
     def __init__(self, shift: Shift) -> None:
         super().__init__("observer")
         self.shift = shift
-        self._interest = 0.0
+        self._interest = -1e9
         for robot in shift.world.robots:
             self.listen(topics.DETECTIONS, self.on_detections, f"/{robot}/")
             self.listen(topics.ROUTE, self.on_route, f"/{robot}/")
@@ -304,9 +304,11 @@ class _Listener(AislewiseNode):
         self.shift.observer.routes.setdefault(robot, {}).update({w.seq: (w.x_m, w.y_m) for w in waypoints})
 
     def _look_at(self, frame: DetectionFrame) -> None:
-        """Keep the sensors of the frame that shows the most: kinds of things before the camera, surely seen."""
+        """Keep the sensors of the frame that shows the most: kinds of things before the camera, surely seen, and
+        few doubtful claims beside them."""
         ahead = [d for d in frame.detections if 0.5 < d.position[0] < 9.0 and abs(d.position[1]) < 0.8 * d.position[0]]
         interest = sum(max((d.score for d in ahead if d.cls is cls), default=0.0) for cls in {d.cls for d in ahead})
+        interest -= sum(d.score < 0.6 for d in frame.detections)
         if interest <= self._interest:
             return
         raw = next((f for name, f in reversed(self.shift.sim.frames) if name == frame.robot), None)
