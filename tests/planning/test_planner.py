@@ -134,6 +134,21 @@ def test_nobody_enters_a_keep_out_and_a_robot_caught_inside_leaves_it(make: Any)
     assert out[-1] and out == sorted(out)
 
 
+def test_a_robot_on_its_way_into_a_fresh_keep_out_is_called_back(make: Any) -> None:
+    site = make.site()
+    loop = make.loop(site, [0], [make.order("o", ("face-0-1", "station-2"))], pace=lambda robot, waypoint: 3)
+    loop.run(50, until=lambda: loop.floor.robots["r0"].cell == site.width)
+    released = [w.cell for w in loop.plans[-1].robots[0].released if w.cell > 2 * site.width]
+    assert released  # it was sent further
+    wet = released[0]
+    x, y = site.centre(wet)
+    ring = np.array([[x - 0.4, y - 0.4], [x + 0.4, y - 0.4], [x + 0.4, y + 0.4], [x - 0.4, y + 0.4]])
+    loop.known["keep_outs"] = (KeepOut("k", ring, "wet floor"),)
+    loop.run(300)
+    assert wet not in loop.floor.tracks["r0"] and loop.states() == {"o": "DONE"}
+    assert loop.floor.violations == []
+
+
 def test_robots_stop_for_a_person_and_go_on_afterwards(make: Any) -> None:
     site = make.site()
     loop = make.loop(site, [0], [make.order("o", ("face-0-1", "station-2"))])
