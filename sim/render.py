@@ -65,6 +65,8 @@ class RenderPool:
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(base,)
         )
+        for _ in range(workers):  # they start now, not with the first frame
+            self._pool.submit(_warm_up)
 
     def render_all(self, moment: Moment, views: Sequence[View]) -> Iterator[Seen]:
         """In the order of the views, each as soon as it is ready; the same frames as without a pool."""
@@ -88,6 +90,11 @@ def _start(base: Base) -> None:
     global _base
     _base = base
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the work ends
+
+
+def _warm_up() -> None:
+    assert _base is not None
+    Scene(_base)
 
 
 def _work(number: int, blob: bytes, view: View) -> Seen:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from sim.world import SimWorld
 class SimNodeConfig:
     """scenario: name or file; robots and seed: -1 keeps the scenario's; tick_s: physics step;
     state_every, sense_every: in ticks (5 Hz states, 2 Hz sensors); rate: simulated over wall seconds;
-    workers: processes that render, 0 = this one."""
+    workers: processes that render; 0 = this one, -1 = one for each core but one."""
 
     scenario: str = "shift"
     robots: int = -1
@@ -42,7 +43,7 @@ class SimNodeConfig:
     state_every: int = 2
     sense_every: int = 5
     rate: float = 1.0
-    workers: int = 2
+    workers: int = -1
 
 
 class SimNode(AislewiseNode):
@@ -60,7 +61,10 @@ class SimNode(AislewiseNode):
         self.world = SimWorld(scenario)
         self.ticks = 0
         self.frames: deque[tuple[str, RawFrame]] = deque(maxlen=64)
-        self._pool = RenderPool(self.world.base, self.settings.workers) if self.settings.workers else None
+        workers = self.settings.workers
+        if workers < 0:
+            workers = max(1, min(len(self.world.robots), (os.cpu_count() or 2) - 1))
+        self._pool = RenderPool(self.world.base, workers) if workers else None
         self._coming: Iterator[tuple[str, RawFrame]] | None = None
         self._next_frame = self.create_guard_condition(self._publish_next)
         self._clock_pub = self.advertise(topics.CLOCK)
