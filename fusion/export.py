@@ -82,5 +82,25 @@ def _write(
     part = path.with_suffix(".part")
     program.model.metadata_props.update(metadata)
     program.save(part, external_data=False)
+    strip(part)
     os.replace(part, path)
     return path
+
+
+def strip(path: Path) -> None:
+    """Remove the exporter's notes on where in the source each node comes from: paths of the machine that
+    exported, of no use to anyone else. The model's own metadata stays."""
+    import onnx
+
+    model = onnx.load(path)
+    graphs: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
+    for graph in graphs:
+        graph.doc_string = ""
+        del graph.metadata_props[:]
+        for item in (*graph.node, *graph.value_info, *getattr(graph, "initializer", ())):
+            item.doc_string = ""
+            del item.metadata_props[:]
+    for item in (*model.graph.input, *model.graph.output):
+        item.doc_string = ""
+        del item.metadata_props[:]
+    onnx.save(model, path)
