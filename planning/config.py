@@ -57,7 +57,8 @@ class PlannerConfig:
     blocked for longer is given up.
     World: existence_min; static_below_mps: slower objects count as standing; predict_s and margin_m: room
     kept before moving ones; persist_s: occupied for longer = blocked; linger_s: moving obstacle in a cell,
-    or one that juts out of a rack into it, for longer = standing; object_memory_s: an object not seen for longer no longer blocks.
+    or one that juts out of a rack into it, for longer = standing; object_memory_s: an object not seen for
+    longer no longer blocks.
     Search: replan_period_s between re-sequencings, replan_min_s at least; stickiness_s: gain that moving
     an order to another robot must bring; sequence_loads: most loads given to OR-Tools routing, more are
     assigned only; solution_limit, work_limit: solutions and limit checks of one search; time_limit_s: outer limit on robots,

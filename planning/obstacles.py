@@ -183,10 +183,8 @@ class Obstacles:
     def _on_the_floor(self, seen: WorldObject) -> bool:
         """Its centre is in an open cell. What lies in a rack or on a table and seems to jut out has to do so
         for a while: estimates of size swell for moments."""
-        u = (seen.position[:2] - (self._site.x_m, self._site.y_m)) / self._site.resolution_m
-        col, row = int(np.floor(u[0])), int(np.floor(u[1]))
-        inside = 0 <= col < self._site.width and 0 <= row < self._site.height
-        return inside and bool(self._open[row * self._site.width + col])
+        cell = self._site.cell_at(float(seen.position[0]), float(seen.position[1]))
+        return cell >= 0 and bool(self._open[cell])
 
     def _footprint(self, seen: WorldObject) -> NDArray[np.int64]:
         pose = Pose2D(float(seen.position[0]), float(seen.position[1]), seen.yaw_rad)

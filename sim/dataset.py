@@ -28,7 +28,6 @@ from sim.warehouse import Warehouse, WarehouseConfig
 from sim.warehouse import generate as generate_warehouse
 
 FRAMES_PER_WORLD = 5
-SPLIT_SEEDS = {"train": 1_000, "val": 2_000, "test": 3_000}
 OWN = 0
 """Instance of the robot that carries the sensors."""
 ASIDE = 0.3

@@ -11,6 +11,9 @@ from aislewise.clock import to_s
 from aislewise.types import F64
 from sim.geometry2d import convex_overlap, inside_polygon
 
+TIMING_KEYS = frozenset({"wall_s", "realtime_factor", "fusion_latency_ms", "plan_latency_ms", "peak_memory_mb"})
+"""Figures of metrics.json that depend on the machine; all others repeat for the same scenario and seed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Collision:

@@ -5,7 +5,7 @@ frame comes from the generator passed in, so frames can be sensed in any order a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -176,14 +176,6 @@ class RawFrame:
     stamp_ns: int
     image: U8
     points: F32
-
-
-@dataclass(frozen=True)
-class SensorRig:
-    """The sensors of one robot model."""
-
-    lidar: LidarConfig = field(default_factory=LidarConfig)
-    camera: CameraConfig = field(default_factory=CameraConfig)
 
 
 def _rays(T_map_base: Pose2D, mount: F64, directions: F32, start_m: float) -> F32:

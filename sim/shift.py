@@ -2,7 +2,7 @@
 
 Composes every room in one process, the fleet manager in another. The simulated clock only moves when
 every node is idle and every order due by then has been acknowledged, so that the same scenario and
-seed give the same metrics, on any machine, however long a solver or a process takes.
+seed give the same metrics, run after run, however long a solver or a process takes.
 """
 
 from __future__ import annotations
@@ -44,8 +44,6 @@ from sim.scenario import Scenario
 from sim.sim_node import SimNode
 
 ACK_TIMEOUT_S = 60.0
-TIMING_KEYS = ("wall_s", "realtime_factor", "fusion_latency_ms", "plan_latency_ms", "peak_memory_mb")
-"""Metrics that depend on the machine; all others repeat exactly for the same scenario and seed."""
 
 Progress = Callable[["Shift"], None]
 
@@ -329,7 +327,7 @@ class _Listener(AislewiseNode):
 def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, Any]]:
     """Pass or fail, each with its value and limit."""
     submitted, limits = metrics["orders_submitted"], scenario.gates
-    need = int(np.ceil(limits.min_done_share * len_orders(scenario) - 1e-9))
+    need = int(np.ceil(limits.min_done_share * scenario.orders - 1e-9))
     table = {
         "collisions": (metrics["collisions"], limits.max_collisions, metrics["collisions"] <= limits.max_collisions),
         "orders_final": (metrics["orders_final"], submitted, metrics["orders_final"] == submitted > 0),
@@ -337,10 +335,6 @@ def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, An
         "instruction_done": (metrics["instruction"]["done"], True, bool(metrics["instruction"]["done"])),
     }
     return {name: {"value": v, "limit": limit, "ok": bool(ok)} for name, (v, limit, ok) in table.items()}
-
-
-def len_orders(scenario: Scenario) -> int:
-    return int(scenario.orders)
 
 
 def percentiles(values: Any) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -22,7 +21,7 @@ def detector() -> Detector:
 
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
-    return list(islice(generate(seed=777, count=8), 8))
+    return list(generate(seed=777, count=8))
 
 
 def test_it_has_at_most_three_million_parameters() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sim.metrics import TIMING_KEYS
+
 ROOT = Path(__file__).parent.parent.parent
 SMALL = """
 name: small
@@ -64,10 +66,9 @@ def test_it_leaves_a_page_and_a_recording_that_others_can_read(first: tuple[Path
 
 @pytest.mark.slow
 def test_the_same_scenario_and_seed_give_the_same_metrics(first: tuple[Path, int, dict], tmp_path: Path) -> None:
-    timing = {"wall_s", "realtime_factor", "fusion_latency_ms", "plan_latency_ms", "peak_memory_mb"}
     again = validate(tmp_path)[1]
 
     def kept(shift: dict) -> dict:
-        return {k: v for k, v in shift["metrics"].items() if k not in timing}
+        return {k: v for k, v in shift["metrics"].items() if k not in TIMING_KEYS}
 
     assert kept(again) == kept(first[2])
