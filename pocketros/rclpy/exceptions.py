@@ -21,8 +21,12 @@ class UnknownROSArgsError(RuntimeError):
     """The command line has a ROS argument that is not understood."""
 
 
-class UnsupportedFeatureError(RuntimeError):
-    """The call is rclpy's, but pocketros does not offer what it asks for."""
+class UnsupportedFeatureError(NotImplementedError):
+    """The call is rclpy's, but pocketros does not offer what it asks for. A RuntimeError too."""
+
+
+class RCLError(RuntimeError):
+    """An error that genuine rclpy receives from its C library."""
 
 
 class ROSInterruptException(Exception):
