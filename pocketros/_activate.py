@@ -22,9 +22,9 @@ _RCLPY = Path(__file__).with_name("rclpy")
 def activate(interface_paths: Iterable[str | Path] = (), mode: str | None = None) -> str:
     """Make rclpy and the interface packages importable; returns "pocketros" or "rclpy".
 
-    `interface_paths` are ROS interface package folders (package.xml, msg/*.msg, srv/*.srv); the
-    genuine installation brings its own, so they are used by pocketros only. `mode` (default: the
-    environment's POCKETROS, else "auto"): "auto" takes the genuine rclpy where it is installed,
+    `interface_paths` are ROS interface package folders (package.xml, msg/*.msg, srv/*.srv,
+    action/*.action); the genuine installation brings its own, so only pocketros uses them.
+    `mode` (default: the environment's POCKETROS, else "auto"): "auto" takes the genuine rclpy where it is installed,
     "always" takes pocketros, "never" takes the genuine one and raises ImportError without it.
     May be called again, also to add folders; asking then for the other implementation raises
     RuntimeError, because modules already imported cannot be exchanged.
@@ -79,7 +79,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 fullname, _RCLPY / "__init__.py", submodule_search_locations=[str(_RCLPY)]
             )
         package, _, kind = fullname.partition(".")
-        if kind not in ("", "msg", "srv"):
+        if kind not in ("", "msg", "srv", "action"):
             return None
         if package not in self._registry.packages():
             return None

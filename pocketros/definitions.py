@@ -1,8 +1,8 @@
-"""Interface definitions: what .msg and .srv text says.
+"""Interface definitions: what .msg, .srv and .action text says.
 
 The grammar is that of the ROS 2 interface definition (docs.ros.org, "Interfaces"): one field or
 constant per line, optional default values, bounded strings and arrays, `---` between the halves of
-a service.
+a service and the three parts of an action.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class FieldType:
         return bool(self.array) and (self.base in INTEGER_LIMITS or self.base in FLOATS)
 
     def __str__(self) -> str:
-        base = self.base.replace("/msg/", "/")
+        base = short_name(self.base)
         if self.string_bound:
             base += f"<={self.string_bound}"
         if self.array == "fixed":
@@ -106,6 +106,45 @@ class ServiceSpec:
     request: MessageSpec
     response: MessageSpec
 
+    def parts(self) -> Iterator[MessageSpec | ServiceSpec]:
+        """The spec and those it brings along."""
+        yield from (self, self.request, self.response)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """An action, and the services and the message that carry it (design.ros2.org, "Actions")."""
+
+    name: str
+    goal: MessageSpec
+    result: MessageSpec
+    feedback: MessageSpec
+
+    def parts(self) -> Iterator[MessageSpec | ServiceSpec | ActionSpec]:
+        """The spec and those it brings along, named as rosidl names them."""
+        yield from (self, self.goal, self.result, self.feedback)
+        goal_id = Field("goal_id", FieldType("unique_identifier_msgs/msg/UUID"))
+        goal, result, feedback = (
+            Field(part, FieldType(f"{self.name}_{part.title()}")) for part in ("goal", "result", "feedback")
+        )
+        accepted = Field("accepted", FieldType("bool"))
+        stamp = Field("stamp", FieldType("builtin_interfaces/msg/Time"))
+        status = Field("status", FieldType("int8"))
+        yield MessageSpec(f"{self.name}_FeedbackMessage", (goal_id, feedback))
+        for service, request, response in (
+            ("SendGoal", (goal_id, goal), (accepted, stamp)),
+            ("GetResult", (goal_id,), (status, result)),
+        ):
+            name = f"{self.name}_{service}"
+            halves = MessageSpec(f"{name}_Request", request), MessageSpec(f"{name}_Response", response)
+            yield from ServiceSpec(name, *halves).parts()
+
+
+def short_name(name: str) -> str:
+    """`pkg/Name` of `pkg/msg/Name`; primitive types stay as they are."""
+    package, _, rest = name.partition("/")
+    return f"{package}/{rest.rpartition('/')[2]}" if rest else name
+
 
 def parse_message(text: str, name: str) -> MessageSpec:
     """Parse .msg text into a spec. Raises DefinitionError naming the type and line."""
@@ -136,6 +175,15 @@ def parse_service(text: str, name: str) -> ServiceSpec:
     return ServiceSpec(
         name, parse_message(request, f"{name}_Request"), parse_message(response, f"{name}_Response")
     )
+
+
+def parse_action(text: str, name: str) -> ActionSpec:
+    """Parse .action text (goal, result and feedback, divided by lines of `---`)."""
+    parts = re.split(r"^---\s*$", text, flags=re.MULTILINE)
+    if len(parts) != 3:
+        raise DefinitionError(f"{name}: an action has exactly two '---' lines, found {len(parts) - 1}")
+    kinds = ("Goal", "Result", "Feedback")
+    return ActionSpec(name, *(parse_message(t, f"{name}_{k}") for t, k in zip(parts, kinds, strict=True)))
 
 
 def _strip_comment(line: str) -> str:

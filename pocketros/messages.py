@@ -1,4 +1,4 @@
-"""Message and service classes made from interface specs.
+"""Message, service and action classes made from interface specs.
 
 The classes behave like rosidl's: keyword arguments only, slots, typed setters (AssertionError),
 `get_fields_and_field_types()`. Two deliberate differences: fields are always checked (genuine
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .definitions import FLOATS, INTEGER_LIMITS, Field, FieldType, MessageSpec
+from .definitions import FLOATS, INTEGER_LIMITS, Field, FieldType, MessageSpec, short_name
 from .field_checks import DTYPES, FLOAT32_MAX, TYPECODES, make_checker
 from .registry import Registry
 
@@ -33,7 +33,7 @@ _classes: dict[str, type] = {}
 
 
 def message_class(name: str) -> type:
-    """The class of `pkg/msg/Name` (or a service half, `pkg/srv/Name_Request`)."""
+    """The class of `pkg/msg/Name`, or of a part such as `pkg/srv/Name_Request`, `pkg/action/Name_Goal`."""
     found = _classes.get(name)
     if found is None:
         with _lock:
@@ -47,13 +47,38 @@ def service_class(name: str) -> type:
     """The class of `pkg/srv/Name`, carrying `Request` and `Response`."""
     with _lock:
         if name not in _classes:
-            package, _, short = name.split("/")
             registry.service(name)
             halves = {h: message_class(f"{name}_{h}") for h in ("Request", "Response")}
-            _classes[name] = type(
-                short, (), {"__slots__": (), "__module__": f"{package}.srv", "_TYPE": name, **halves}
-            )
+            _classes[name] = _holder(name, halves)
         return _classes[name]
+
+
+def action_class(name: str) -> type:
+    """The class of `pkg/action/Name`: `Goal`, `Result`, `Feedback` and, in `Impl`, what carries them."""
+    with _lock:
+        if name not in _classes:
+            registry.action(name)
+            impl = {
+                "SendGoalService": service_class(f"{name}_SendGoal"),
+                "GetResultService": service_class(f"{name}_GetResult"),
+                "FeedbackMessage": message_class(f"{name}_FeedbackMessage"),
+                "CancelGoalService": service_class("action_msgs/srv/CancelGoal"),
+                "GoalStatusMessage": message_class("action_msgs/msg/GoalStatusArray"),
+            }
+            parts = {part: message_class(f"{name}_{part}") for part in ("Goal", "Result", "Feedback")}
+            _classes[name] = _holder(name, {**parts, "Impl": type("Impl", (), impl)})
+        return _classes[name]
+
+
+def _holder(name: str, members: dict[str, Any]) -> type:
+    """A class that only holds the classes of a service or action; it has no instances."""
+    package, kind, short = name.split("/")
+
+    def __init__(self: Any) -> None:
+        raise NotImplementedError(f"{name} classes can not be instantiated")
+
+    namespace = {"__module__": f"{package}.{kind}", "__init__": __init__, "_TYPE": name, **members}
+    return type(short, (), namespace)
 
 
 def type_name(cls: type) -> str:
@@ -65,14 +90,14 @@ def type_name(cls: type) -> str:
 
 
 def interface_module(fullname: str) -> ModuleType:
-    """Module `pkg`, `pkg.msg` or `pkg.srv`; classes are made on first access (PEP 562)."""
+    """Module `pkg`, `pkg.msg`, `pkg.srv` or `pkg.action`; classes are made on first access (PEP 562)."""
     package, _, kind = fullname.partition(".")
     module = ModuleType(fullname, f"Interfaces of the ROS package {package}.")
     if not kind:
         module.__path__ = []
         return module
     names = registry.names(package, kind)
-    build = message_class if kind == "msg" else service_class
+    build = {"msg": message_class, "srv": service_class, "action": action_class}[kind]
 
     def __getattr__(attribute: str) -> type:
         if attribute not in names:
@@ -87,7 +112,7 @@ def interface_module(fullname: str) -> ModuleType:
 
 def idl_name(field_type: FieldType) -> str:
     """The type's name as `get_fields_and_field_types()` spells it, e.g. `sequence<double, 4>`."""
-    base = IDL_NAMES.get(field_type.base, field_type.base.replace("/msg/", "/"))
+    base = IDL_NAMES.get(field_type.base, short_name(field_type.base))
     if field_type.string_bound:
         base += f"<{field_type.string_bound}>"
     if field_type.array == "fixed":

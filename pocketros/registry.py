@@ -6,6 +6,7 @@ rosbags lacks (services, vision_msgs, default values, Jazzy amendments).
 
 from __future__ import annotations
 
+import re
 import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
@@ -13,15 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from .definitions import (
+    ActionSpec,
     Constant,
     DefinitionError,
     Field,
     FieldType,
     MessageSpec,
     ServiceSpec,
+    parse_action,
     parse_message,
     parse_service,
 )
+
+Spec = MessageSpec | ServiceSpec | ActionSpec
+KINDS = ("msg", "srv", "action")
+_PART = re.compile(r"(_Goal|_Result|_Feedback|_FeedbackMessage|(_SendGoal|_GetResult)?(_Request|_Response)?)$")
+
+SEPARATOR = "=" * 80
+"""Stands between the definitions in `ros2msg` text."""
 
 
 class Registry:
@@ -35,14 +45,14 @@ class Registry:
         self._lock = threading.RLock()
         self._files: dict[str, Path] = {}
         self._folders: dict[str, Path] = {}
-        self._specs: dict[str, MessageSpec | ServiceSpec] = {}
+        self._specs: dict[str, Spec] = {}
         self._standard = _standard_names()
         self._packages = frozenset(name.split("/", 1)[0] for name in self._standard)
         for folder in sorted(Path(__file__).with_name("definitions").iterdir()):
             self._add_files(folder.name, folder)
 
     def add_package(self, folder: str | Path) -> str:
-        """Add a ROS interface package (package.xml, msg/*.msg, srv/*.srv); returns its name."""
+        """Add a ROS interface package: package.xml, msg/*.msg, srv/*.srv, action/*.action; returns its name."""
         folder = Path(folder).resolve()
         manifest = folder / "package.xml"
         if not manifest.is_file():
@@ -60,49 +70,80 @@ class Registry:
         return name
 
     def _add_files(self, package: str, folder: Path) -> None:
-        for kind in ("msg", "srv"):
+        for kind in KINDS:
             for path in sorted((folder / kind).glob(f"*.{kind}")):
                 self._files[f"{package}/{kind}/{path.stem}"] = path
         self._packages |= {package}
+
+    def add_definition(self, name: str, text: str) -> None:
+        """Learn a message from `ros2msg` text, as bags carry it: the type, then all it contains.
+
+        Types known already stay as they are.
+        """
+        first, *others = text.split(f"{SEPARATOR}\nMSG: ")
+        found = {name: first}
+        for part in others:
+            short, _, body = part.partition("\n")
+            found[short.strip().replace("/msg/", "/").replace("/", "/msg/")] = body
+        with self._lock:
+            specs = {n: parse_message(t, n) for n, t in found.items() if not self._is_known(n)}
+            self._specs |= specs
+
+    def _is_known(self, name: str) -> bool:
+        return name in self._specs or name in self._files or name in self._standard
 
     def packages(self) -> frozenset[str]:
         return self._packages
 
     def names(self, package: str, kind: str) -> list[str]:
-        """Short names of the package's messages (`kind` "msg") or services ("srv"), sorted."""
+        """Short names of the package's messages, services or actions (`kind`: one of KINDS), sorted."""
         prefix = f"{package}/{kind}/"
         found = {n for n in (*self._files, *self._standard) if n.startswith(prefix)}
         return sorted(name[len(prefix) :] for name in found)
 
     def message(self, name: str) -> MessageSpec:
-        """Spec of `pkg/msg/Name`, or of `pkg/srv/Name_Request` and `_Response`."""
-        if "/srv/" in name:
-            service, _, half = name.rpartition("_")
-            if half in ("Request", "Response"):
-                spec = self.service(service)
-                return spec.request if half == "Request" else spec.response
+        """Spec of `pkg/msg/Name`, `pkg/srv/Name_Request`, `pkg/action/Name_Goal`..."""
         found = self._load(name)
         if not isinstance(found, MessageSpec):
             raise DefinitionError(f"{name!r} is no message")
         return found
 
     def service(self, name: str) -> ServiceSpec:
+        """Spec of `pkg/srv/Name`, or of an action's `pkg/action/Name_SendGoal` or `_GetResult`."""
         found = self._load(name)
         if not isinstance(found, ServiceSpec):
             raise DefinitionError(f"{name!r} is no service")
         return found
 
-    def _load(self, name: str) -> MessageSpec | ServiceSpec:
+    def action(self, name: str) -> ActionSpec:
+        found = self._load(name)
+        if not isinstance(found, ActionSpec):
+            raise DefinitionError(f"{name!r} is no action")
+        return found
+
+    def _load(self, name: str) -> Spec:
         with self._lock:
             if name not in self._specs:
-                if path := self._files.get(name):
-                    parse = parse_service if path.suffix == ".srv" else parse_message
-                    self._specs[name] = parse(path.read_text(encoding="utf-8"), name)
+                whole = name if name in self._files else _whole(name)
+                if path := self._files.get(whole):
+                    self._specs.update((spec.name, spec) for spec in _read(path, whole))
                 elif name in self._standard:
                     self._specs[name] = _standard_spec(name)
-                else:
-                    raise DefinitionError(f"unknown interface {name!r}")
+            if name not in self._specs:
+                raise DefinitionError(f"unknown interface {name!r}")
             return self._specs[name]
+
+
+def _whole(name: str) -> str:
+    """The service or action that `name` is part of; a message is whole."""
+    return name if "/msg/" in name else _PART.sub("", name)
+
+
+def _read(path: Path, name: str) -> Iterable[Spec]:
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".msg":
+        return [parse_message(text, name)]
+    return (parse_service if path.suffix == ".srv" else parse_action)(text, name).parts()
 
 
 def _standard_store() -> Any:
