@@ -24,6 +24,11 @@ VERBS = {
     "eval": "measure the model on unseen worlds",
     "export": "export the model to ONNX",
     "launch": "run a ROS 2 launch file, with or without ROS 2",
+    "topic": "look into topics: list, echo, hz, bw, delay, info, type, find, pub",
+    "node": "list nodes and what they offer",
+    "service": "list, look into and call services",
+    "param": "read and set the parameters of nodes",
+    "bag": "record, play and describe bags",
 }
 
 

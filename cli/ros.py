@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+
 from aislewise.resources import interfaces_dir
 
 
@@ -10,3 +14,10 @@ def activate(mode: str | None = None) -> str:
     import pocketros
 
     return str(pocketros.activate(interface_paths=[interfaces_dir()], mode=mode))
+
+
+def prepare_verb() -> None:
+    """Before a verb that looks into a ROS graph: where ROS 2 is installed, its own `ros2` takes over."""
+    if activate() == "rclpy" and shutil.which("ros2"):
+        sys.stdout.flush()
+        os.execvp("ros2", ["ros2", *sys.argv[1:]])

@@ -1,0 +1,13 @@
+"""`aislewise param`: read and set the parameters of nodes. The verb itself is pocketros'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pocketros.verbs import command
+
+
+def add(subparsers: Any) -> None:
+    from cli.ros import prepare_verb
+
+    command.add(subparsers, "param", prepare_verb)
