@@ -5,7 +5,7 @@ from __future__ import annotations
 from glob import glob
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 ROOMS = ["aislewise", "pocketros", "perception", "fusion", "planning", "sim", "cli"]
 
@@ -17,7 +17,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
-    packages=ROOMS,
+    packages=find_packages(include=[*ROOMS, "pocketros.*"]),
     package_data={
         "pocketros": ["README.md", "definitions/**/*"],
         "fusion": ["weights/*"],
