@@ -52,7 +52,10 @@ setup(
         "train": ["torch>=2.6,<2.14", "onnx>=1.17,<2", "onnxscript>=0.2,<1"],
         # ouster-sdk pins an old rosbags that has no Jazzy store; `make setup` installs it without its pins.
         "ouster": ["ouster-sdk>=0.16,<2"],
+        # pocketros on the wire: the same nodes in separate processes, and together with ROS 2's.
+        "dds": ["cyclonedds>=11,<12"],
         "dev": [
+            "cyclonedds>=11,<12",
             "hypothesis>=6,<7",
             "import-linter>=2,<3",
             "mypy>=1.11,<3",

@@ -3,12 +3,14 @@
 The interface is small on purpose: announce nodes and endpoints, write, deliver, look at the graph.
 Queues, callbacks and types of execution belong to the rclpy layer above; a transport only calls
 `deliver`, from whatever thread it likes. In-process delivery happens inside `write`, in order of
-subscription, and hands every reader the very object that was published.
+subscription, and hands every reader the very object that was published. A transport that receives
+bytes delivers `Packet`s to endpoints that are `lazy`, and whoever takes one unpacks it.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections import deque
@@ -19,6 +21,23 @@ from typing import Any, Protocol
 Deliver = Callable[[Any], None]
 
 
+TRANSPORTS = ("inprocess", "dds")
+
+
+class TransportError(RuntimeError):
+    """A transport cannot be had, or cannot carry what it was given; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A message as it came over the wire: CDR with encapsulation header, times in ns of Unix time."""
+
+    data: memoryview
+    source_ns: int
+    received_ns: int
+    sender: int = 0
+
+
 class Policies(Protocol):
     """The part of a QoS profile that decides matching; rclpy.qos.QoSProfile is one."""
 
@@ -27,6 +46,7 @@ class Policies(Protocol):
     transient_local: bool
     depth: int
     deadline_ns: int
+    lifespan_ns: int
     liveliness_rank: int
     lease_ns: int
 
@@ -47,7 +67,9 @@ class Endpoint:
 
     `kind` is "publisher", "subscription", "client" or "service"; `type_name` such as
     `std_msgs/msg/String`. `on_mismatch(reason)` hears of a peer that cannot be matched: "TYPE" or
-    the name of the QoS policy. `mismatches` counts them.
+    the name of the QoS policy; `mismatches` counts them. `on_lost(reason, count)` hears of messages
+    that did not get through: "LOST" on the way, "MALFORMED", "TOO_LARGE"; `lost` counts them.
+    `lazy` endpoints take Packets. `gid` and `type_hash` are known to transports that have them.
     """
 
     kind: str
@@ -61,6 +83,21 @@ class Endpoint:
     serial: int = 0
     mismatches: dict[str, int] = field(default_factory=dict)
     matched: tuple[Endpoint, ...] = ()
+    lazy: bool = False
+    on_lost: Callable[[str, int], None] | None = None
+    lost: dict[str, int] = field(default_factory=dict)
+    gid: bytes = bytes(16)
+    type_hash: str = ""
+
+    def report_mismatch(self, reason: str) -> None:
+        self.mismatches[reason] = self.mismatches.get(reason, 0) + 1
+        if self.on_mismatch:
+            self.on_mismatch(reason)
+
+    def report_lost(self, reason: str, count: int = 1) -> None:
+        self.lost[reason] = self.lost.get(reason, 0) + count
+        if self.on_lost:
+            self.on_lost(reason, count)
 
 
 class Writer(Protocol):
@@ -70,6 +107,10 @@ class Writer(Protocol):
     def matched(self) -> int: ...
 
     def write(self, message: Any) -> None: ...
+
+    def write_cdr(self, data: bytes) -> None: ...
+
+    def wait_for_acks(self, timeout_s: float | None) -> bool: ...
 
     def close(self) -> None: ...
 
@@ -85,7 +126,12 @@ class Requester(Protocol):
     def close(self) -> None: ...
 
 
-class Closable(Protocol):
+class Reader(Protocol):
+    """Receiving end of a topic or service; `matched` counts those it hears."""
+
+    @property
+    def matched(self) -> int: ...
+
     def close(self) -> None: ...
 
 
@@ -98,17 +144,22 @@ class Bus(Protocol):
 
     def create_writer(self, endpoint: Endpoint) -> Writer: ...
 
-    def create_reader(self, endpoint: Endpoint) -> Closable: ...
+    def create_reader(self, endpoint: Endpoint) -> Reader: ...
 
     def create_requester(self, endpoint: Endpoint) -> Requester: ...
 
-    def create_server(self, endpoint: Endpoint) -> Closable: ...
+    def create_server(self, endpoint: Endpoint) -> Reader: ...
 
     def nodes(self) -> list[NodeName]: ...
 
     def endpoints(self, kind: str | None = None, name: str | None = None) -> list[Endpoint]: ...
 
     def wait_for_change(self, ready: Callable[[], bool], timeout_s: float | None) -> bool: ...
+
+    def wake_waiters(self) -> None: ...
+
+    def release(self) -> None:
+        """A context that had opened the bus was shut down. Never blocks: signal handlers call it."""
 
 
 def mismatch(offered: Policies, requested: Policies) -> str | None:
@@ -150,6 +201,16 @@ class _LocalWriter:
             self._history.append(message)
             for deliver in self.targets:
                 deliver(message)
+
+    def write_cdr(self, data: bytes) -> None:
+        from .cdr import deserialize
+        from .messages import message_class
+
+        self.write(deserialize(data, message_class(self._endpoint.type_name)))
+
+    def wait_for_acks(self, timeout_s: float | None) -> bool:
+        """True at once: delivery is done when write() returns."""
+        return True
 
     def replay(self, reader: Endpoint) -> None:
         if self._history is not None and reader.qos.transient_local and reader.deliver:
@@ -194,16 +255,43 @@ class _LocalHandle:
         self._bus = bus
         self._endpoint = endpoint
 
+    @property
+    def matched(self) -> int:
+        return len(self._endpoint.matched)
+
     def close(self) -> None:
         self._bus.remove(self._endpoint)
 
 
-class InProcessBus:
-    """All nodes of one ROS domain within this process."""
+class GraphWaiter:
+    """The part of a bus that lets callers wait for the graph to change."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._changed = threading.Condition(self.lock)
+
+    def wait_for_change(self, ready: Callable[[], bool], timeout_s: float | None) -> bool:
+        """Block until `ready()` holds after some change of the graph; False when time is up."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        with self._changed:
+            while not ready():
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return False
+                self._changed.wait(left)
+        return True
+
+    def wake_waiters(self) -> None:
+        """Let waiters of `wait_for_change` look again (the graph changed, a context was shut down)."""
+        with self._changed:
+            self._changed.notify_all()
+
+
+class InProcessBus(GraphWaiter):
+    """All nodes of one ROS domain within this process."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._nodes: list[NodeName] = []
         self._topics: dict[str, list[Endpoint]] = {}
         self._services: dict[str, list[Endpoint]] = {}
@@ -247,21 +335,8 @@ class InProcessBus:
             found = [e for table in (self._topics, self._services) for es in table.values() for e in es]
         return [e for e in found if kind in (None, e.kind) and name in (None, e.name)]
 
-    def wait_for_change(self, ready: Callable[[], bool], timeout_s: float | None) -> bool:
-        """Block until `ready()` holds after some change of the graph; False when time is up."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with self._changed:
-            while not ready():
-                left = None if deadline is None else deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    return False
-                self._changed.wait(left)
-        return True
-
-    def wake_waiters(self) -> None:
-        """Let waiters of `wait_for_change` look again (a context was shut down)."""
-        with self._changed:
-            self._changed.notify_all()
+    def release(self) -> None:
+        """Nothing to let go of."""
 
     def _add(
         self, table: dict[str, list[Endpoint]], endpoint: Endpoint, writer: _LocalWriter | None = None
@@ -301,9 +376,7 @@ class InProcessBus:
         if reason is None:
             return
         for endpoint in (a, b):
-            endpoint.mismatches[reason] = endpoint.mismatches.get(reason, 0) + 1
-            if endpoint.on_mismatch:
-                endpoint.on_mismatch(reason)
+            endpoint.report_mismatch(reason)
 
     def _rematch(self, peers: list[Endpoint]) -> None:
         for endpoint in peers:
@@ -333,8 +406,31 @@ _buses_lock = threading.Lock()
 
 
 def domain_bus(domain_id: int) -> InProcessBus:
-    """The bus of a ROS domain (0 to 232); made on first use."""
+    """The in-process bus of a ROS domain (0 to 232); made on first use."""
     if not 0 <= domain_id <= 232:
         raise ValueError(f"domain id must be in [0, 232], not {domain_id}")
     with _buses_lock:
         return _buses.setdefault(domain_id, InProcessBus())
+
+
+def transport() -> str:
+    """The transport that the environment's POCKETROS_TRANSPORT asks for; "inprocess" if nothing."""
+    name = os.environ.get("POCKETROS_TRANSPORT") or TRANSPORTS[0]
+    if name not in TRANSPORTS:
+        raise TransportError(f"POCKETROS_TRANSPORT must be one of {', '.join(TRANSPORTS)}, not {name!r}")
+    return name
+
+
+def open_bus(domain_id: int) -> Bus:
+    """The bus of a ROS domain over the chosen transport; `release()` it when done."""
+    if transport() == "inprocess":
+        return domain_bus(domain_id)
+    try:
+        from .dds.bus import open_domain
+    except ModuleNotFoundError as error:
+        if error.name != "cyclonedds":
+            raise
+        raise TransportError(
+            "POCKETROS_TRANSPORT=dds needs the package cyclonedds, which is not installed"
+        ) from error
+    return open_domain(domain_id)

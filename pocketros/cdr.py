@@ -7,13 +7,14 @@ never converted element by element. A type without such fields is handed over as
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .definitions import Field, MessageSpec
+from .definitions import DefinitionError, Field, MessageSpec
 from .field_checks import DTYPES
 from .messages import message_class, registry, type_name
 from .registry import walk
@@ -28,10 +29,15 @@ class CdrError(ValueError):
 
 def serialize(message: Any) -> bytes:
     """CDR bytes of a message, with the 4-byte encapsulation header."""
+    return bytes(encode(message))
+
+
+def encode(message: Any) -> memoryview:
+    """Like `serialize`, without a last copy: read-only memory of its own."""
     name = type_name(type(message))
     codec = _codec(name)
     try:
-        return bytes(codec.store.serialize_cdr(codec.to_wire(message), name))
+        return codec.store.serialize_cdr(codec.to_wire(message), name)  # type: ignore[no-any-return]
     except CdrError:
         raise
     except Exception as error:
@@ -47,6 +53,18 @@ def deserialize(data: bytes | bytearray | memoryview, message_type: type) -> Any
         return _codec(name).store.deserialize_cdr(memoryview(data), name)
     except Exception as error:
         raise CdrError(f"cannot deserialise {name}: {error}") from error
+
+
+@functools.cache
+def type_hash(name: str) -> str:
+    """`RIHS01_...` of a message type (REP-2016), "" where it is unknown or cannot be hashed.
+
+    Two sides of a topic mean the same type if their hashes agree.
+    """
+    try:
+        return str(_codec(name).store.hash_rihs01(name))
+    except (CdrError, DefinitionError, KeyError):
+        return ""
 
 
 def message_definition(name: str) -> str:
@@ -108,9 +126,11 @@ def _codec(name: str) -> _Codec:
     found = _codecs.get(name)
     if found is None:
         with _lock:
-            for spec in reversed(list(walk(registry, name))):
-                if spec.name not in _codecs:
-                    _codecs[spec.name] = _make_codec(spec)
+            spec = registry.message(name)
+            for part in spec.dependencies:  # an adapter is made of those of its parts
+                _codec(part)
+            if name not in _codecs:
+                _codecs[name] = _make_codec(spec)
             found = _codecs[name]
     return found
 

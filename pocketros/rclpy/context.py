@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pocketros import arguments
-from pocketros.bus import InProcessBus, domain_bus
+from pocketros.bus import Bus, open_bus
 
 from .exceptions import NotInitializedException, UnknownROSArgsError
 
@@ -23,7 +23,7 @@ class Context:
         self._lock = threading.RLock()
         self._valid = False
         self._was_shut_down = False
-        self._bus: InProcessBus | None = None
+        self._bus: Bus | None = None
         self._domain_id = 0
         self._on_shutdown: list[weakref.WeakMethod[Any] | Callable[[], None]] = []
         self._nodes: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -53,7 +53,7 @@ class Context:
                 domain_id = int(os.environ.get("ROS_DOMAIN_ID") or 0)
             elif domain_id < 0:
                 raise RuntimeError("Domain id must be non-negative")
-            self._bus = domain_bus(domain_id)
+            self._bus = open_bus(domain_id)
             self._domain_id = domain_id
             self._valid = True
             self._was_shut_down = False
@@ -63,7 +63,7 @@ class Context:
             configure(self.arguments)
 
     @property
-    def bus(self) -> InProcessBus:
+    def bus(self) -> Bus:
         if not self._valid or self._bus is None:
             raise NotInitializedException()
         return self._bus
@@ -95,6 +95,7 @@ class Context:
                 callback()
         if self._bus is not None:
             self._bus.wake_waiters()
+            self._bus.release()
         return True
 
     def on_shutdown(self, callback: Callable[[], None]) -> None:

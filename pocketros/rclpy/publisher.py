@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pocketros import cdr
 from pocketros.bus import Endpoint
 
 from .exceptions import InvalidHandle
@@ -36,15 +35,19 @@ class Publisher:
         if msg.__class__ is not self.msg_type and not isinstance(msg, self.msg_type):
             if not isinstance(msg, bytes):
                 raise TypeError(f"Expected {self.msg_type}, got {type(msg)}")
-            msg = cdr.deserialize(msg, self.msg_type)
+            self._writer.write_cdr(msg)
+            return
         self._write(msg)
 
     def get_subscription_count(self) -> int:
         return self._writer.matched if self._writer is not None else 0
 
     def wait_for_all_acked(self, timeout: Any = None) -> bool:
-        """True at once: in-process delivery is done when publish() returns."""
-        return True
+        """Block until every reliable subscription has all that was published; False at `timeout`.
+
+        `timeout` is a Duration; None or a negative one waits for ever.
+        """
+        return bool(self._writer.wait_for_acks(None if timeout is None else timeout.nanoseconds / 1e9))
 
     def destroy(self) -> None:
         if self._writer is not None:

@@ -11,7 +11,8 @@ from .duration import Duration, Infinite
 __all__ = [
     "DurabilityPolicy", "HistoryPolicy", "InvalidQoSProfileException", "LivelinessPolicy",
     "QoSDurabilityPolicy", "QoSHistoryPolicy", "QoSLivelinessPolicy", "QoSPresetProfiles",
-    "QoSProfile", "QoSReliabilityPolicy", "ReliabilityPolicy", "qos_profile_default",
+    "QoSProfile", "QoSReliabilityPolicy", "ReliabilityPolicy",
+    "qos_profile_action_status_default", "qos_profile_default",
     "qos_profile_parameter_events", "qos_profile_parameters", "qos_profile_sensor_data",
     "qos_profile_services_default", "qos_profile_system_default",
 ]  # fmt: skip
@@ -203,6 +204,10 @@ class QoSProfile:
         return _finite_ns(self._deadline)
 
     @property
+    def lifespan_ns(self) -> int:
+        return _finite_ns(self._lifespan)
+
+    @property
     def liveliness_rank(self) -> int:
         return int(self._liveliness == LivelinessPolicy.MANUAL_BY_TOPIC)
 
@@ -243,6 +248,10 @@ qos_profile_services_default = QoSProfile(depth=10)
 qos_profile_parameters = QoSProfile(depth=1000)
 qos_profile_parameter_events = QoSProfile(depth=1000)
 
+qos_profile_action_status_default = QoSProfile(
+    depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+
 
 class QoSPresetProfiles(Enum):
     DEFAULT = qos_profile_default
@@ -251,6 +260,7 @@ class QoSPresetProfiles(Enum):
     SERVICES_DEFAULT = qos_profile_services_default
     PARAMETERS = qos_profile_parameters
     PARAMETER_EVENTS = qos_profile_parameter_events
+    ACTION_STATUS_DEFAULT = qos_profile_action_status_default
 
     @classmethod
     def short_keys(cls) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pocketros import cdr
-from pocketros.bus import Endpoint
+from pocketros.bus import Endpoint, Packet
 
 from ._entity import SUBSCRIPTION, Entity
 from .qos import QoSProfile, effective_depth
@@ -46,6 +46,7 @@ class Subscription(Entity):
         self._node = node
         self._endpoint = endpoint
         self._queue: deque[Any] = deque(maxlen=effective_depth(endpoint.qos))
+        endpoint.lazy = True
         endpoint.deliver = self._deliver_with_info if self._wants_info else self._deliver
         self._reader: Any = node.context.bus.create_reader(endpoint)
 
@@ -63,7 +64,7 @@ class Subscription(Entity):
         self._wants_info = _takes_info(value)
 
     def get_publisher_count(self) -> int:
-        return len(self._endpoint.matched)
+        return int(self._reader.matched)
 
     def destroy(self) -> None:
         if self._detach():
@@ -82,8 +83,10 @@ class Subscription(Entity):
             self._signal()
 
     def _deliver_with_info(self, message: Any) -> None:
-        now = time.time_ns()
-        self._deliver((message, {"source_timestamp": now, "received_timestamp": now}))
+        sent = received = time.time_ns()
+        if message.__class__ is Packet:
+            sent, received = message.source_ns, message.received_ns
+        self._deliver((message, {"source_timestamp": sent, "received_timestamp": received}))
 
     def _pending(self) -> bool:
         return bool(self._queue)
@@ -93,12 +96,16 @@ class Subscription(Entity):
             message = self._queue.popleft()
         except IndexError:
             return None
-        if not (self._wants_info or self.raw):
-            return self._callback(message)
         info = None
         if self._wants_info:
             message, info = message
-        if self.raw:
+        if message.__class__ is Packet:
+            try:
+                message = bytes(message.data) if self.raw else cdr.deserialize(message.data, self.msg_type)
+            except cdr.CdrError:  # somebody else's bytes: counted, and not worth an exception here
+                self._endpoint.report_lost("MALFORMED")
+                return None
+        elif self.raw:
             message = cdr.serialize(message)
         return self._callback(message, info) if self._wants_info else self._callback(message)
 

@@ -1,7 +1,8 @@
 """rclpy's behaviour as node files rely on it.
 
-The file uses nothing but rclpy's public API, so that the same tests run on pocketros and on a genuine
-ROS 2 installation: `POCKETROS=never pytest tests/pocketros/test_contract.py` takes the latter.
+The file uses nothing but rclpy's public API, so that the same tests run on pocketros, in process and
+over DDS, and on a genuine ROS 2 installation: `POCKETROS=never pytest tests/pocketros/test_contract.py`
+takes the latter.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import pytest
 
 import pocketros
 
-pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
+RUNTIME = pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
+TRANSPORTS = ("inprocess", "dds") if RUNTIME == "pocketros" else ("rmw",)
 
 import rclpy
 from builtin_interfaces.msg import Time as TimeMsg
@@ -89,8 +91,10 @@ class Ros:
             self.executor.spin_once(timeout_sec=0.01)
 
 
-@pytest.fixture
-def ros() -> Iterator[Ros]:
+@pytest.fixture(params=TRANSPORTS)
+def ros(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
+    monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))  # not to meet other runs
     rclpy.init()
     kit = Ros()
     yield kit
