@@ -25,6 +25,14 @@ class IncompatibleTypeInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageLostInfo:
+    """Messages that did not arrive, or arrived as something else than the type says."""
+
+    total_count: int
+    total_count_change: int
+
+
+@dataclass(frozen=True, slots=True)
 class MatchedInfo:
     total_count: int
     total_count_change: int
@@ -42,7 +50,10 @@ class _EventCallbacks:
     use_default_callbacks: bool = True
 
     def __post_init__(self) -> None:
-        offered = {"incompatible_qos", "incompatible_type", "matched", "use_default_callbacks"}
+        offered = {
+            "incompatible_qos", "incompatible_type", "matched", "message_lost",
+            "use_default_callbacks",
+        }  # fmt: skip
         for item in fields(self):
             if item.name not in offered and getattr(self, item.name) is not None:
                 raise UnsupportedFeatureError(f"pocketros raises no {item.name!r} events")
@@ -55,7 +66,7 @@ class PublisherEventCallbacks(_EventCallbacks):
 
 @dataclass(slots=True)
 class SubscriptionEventCallbacks(_EventCallbacks):
-    message_lost: Callable[[Any], None] | None = None
+    message_lost: Callable[[MessageLostInfo], None] | None = None
 
 
 class EventState:
@@ -65,6 +76,7 @@ class EventState:
         self._callbacks = callbacks or _EventCallbacks()
         self._warn = warn
         self._counts = {"TYPE": 0, "QOS": 0}
+        self._lost = 0
         self._matched_total = 0
         self._matched_now = 0
 
@@ -80,6 +92,15 @@ class EventState:
             what = "type" if reason == "TYPE" else f"QoS. Last incompatible policy: {reason}"
             self._warn(f"incompatible {what}; no messages will pass between them")
 
+    def lose(self, reason: str, count: int) -> None:
+        """Messages dropped; what the middleware lost is its business unless somebody asks."""
+        self._lost += count
+        callback = getattr(self._callbacks, "message_lost", None)
+        if callback is not None:
+            callback(MessageLostInfo(self._lost, count))
+        elif reason != "LOST" and self._callbacks.use_default_callbacks and _is_round(self._lost):
+            self._warn(f"{self._lost} messages dropped so far, the last as {reason}")
+
     def match(self, current: int) -> None:
         change = current - self._matched_now
         self._matched_now = current
@@ -88,3 +109,8 @@ class EventState:
             self._callbacks.matched(
                 MatchedInfo(self._matched_total, max(0, change), current, change)
             )
+
+
+def _is_round(count: int) -> bool:
+    """True for 1, 2, 4, 8...: a flood of bad messages must not become a flood of warnings."""
+    return count & (count - 1) == 0
