@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,7 @@ class Client(Entity):
     def call_async(self, request: Any) -> Future:
         self._check(request)
         future = Future(executor=self._executor)
+        request = copy.copy(request)  # in process the server gets this object: callers reuse theirs
         with self._lock:  # the reply may come before send() has returned
             sequence = self._requester.send(request)
             self._pending_requests[sequence] = future

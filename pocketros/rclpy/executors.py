@@ -3,13 +3,15 @@
 Work is pushed: an entity with something to do puts itself into the executor's queue. The queue is
 emptied in rounds; within a round entities run in rclpy's order (nodes as added; in a node timers,
 subscriptions, guards, clients, services), one callback each, and what becomes ready meanwhile
-waits for the next round. The order is thus the same in every run that receives the same messages
+waits for the next round. Tasks have a round to themselves first, so that what they cause takes its
+place in the order with what was ready before; the round after that is for all. The order is thus the same in every run that receives the same messages
 in the same order.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import math
 import operator
 import os
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 _KEY = operator.attrgetter("_key")
 
 
+def _is_task(entity: Any) -> bool:
+    return bool(entity._key[0] < 0)
+
+
 class TimeoutException(Exception):
     """No callback became ready in time."""
 
@@ -50,6 +56,12 @@ class ConditionReachedException(Exception):
     """The awaited future is done."""
 
 
+async def await_or_execute(callback: Callable[..., Any], *args: Any) -> Any:
+    """Result of a callback, plain or `async def`."""
+    result = callback(*args)
+    return await result if inspect.isawaitable(result) else result
+
+
 class Executor:
     """Base of the executors: the queue, waiting and the life of nodes."""
 
@@ -59,6 +71,7 @@ class Executor:
         self._node_count = 0
         self._incoming: deque[Any] = deque()
         self._round: list[Any] = []
+        self._tasks_alone = False
         self._blocked: deque[Any] = deque()
         self._wall_timers: tuple[Any, ...] = ()
         self._timers_changed = False
@@ -199,8 +212,14 @@ class Executor:
         if not incoming:
             return False
         batch = [incoming.popleft() for _ in range(len(incoming))]
+        tasks_alone = False
         if len(batch) > 1:
             batch.sort(key=_KEY, reverse=True)
+            if not self._tasks_alone and _is_task(batch[-1]) and not _is_task(batch[0]):
+                tasks_alone = True
+                incoming.extendleft(entity for entity in batch if not _is_task(entity))
+                batch = [entity for entity in batch if _is_task(entity)]
+        self._tasks_alone = tasks_alone
         self._round = batch
         return True
 

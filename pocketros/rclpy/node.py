@@ -34,7 +34,7 @@ from .node_services import LogPublisher, ParameterService
 from .parameter import Parameter
 from .publisher import Publisher
 from .qos import QoSProfile, qos_profile_parameter_events, qos_profile_services_default
-from .service import Service
+from .service import DeferredService, Service
 from .subscription import Subscription
 from .time_source import TimeSource
 from .timer import Rate, Timer
@@ -253,6 +253,14 @@ class Node(ParameterInterface, GraphInterface):
         group = callback_group or self._default_callback_group
         return self._adopt(self._services, Service(self, srv_type, endpoint, callback, group))
 
+    def _create_deferred_service(
+        self, srv_type: Any, name: str, callback: Any, qos: QoSProfile, group: CallbackGroup
+    ) -> DeferredService:
+        endpoint = self._endpoint("service", name, srv_type, qos)
+        return self._adopt(
+            self._services, DeferredService(self, srv_type, endpoint, callback, group)
+        )
+
     def create_timer(
         self,
         timer_period_sec: float,
@@ -297,6 +305,7 @@ class Node(ParameterInterface, GraphInterface):
         )
         endpoint.on_mismatch = state.mismatch
         endpoint.on_match = state.match
+        endpoint.on_lost = state.lose
 
     # ------------------------------------------------------------------ destroying
 

@@ -80,3 +80,17 @@ class Service(Entity):
                 f"not {type(response)}"
             )
         reply(response)
+
+
+class DeferredService(Service):
+    """A service that answers when it likes: `callback(request, send)` calls `send(response)`.
+
+    Not in rclpy's API; action servers answer that way.
+    """
+
+    def _run(self) -> Any:
+        try:
+            request, reply = self._queue.popleft()
+        except IndexError:
+            return None
+        return self.callback(request, lambda response: self._answer(response, reply))

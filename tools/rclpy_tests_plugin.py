@@ -1,0 +1,29 @@
+"""Pytest plugin of tools/rclpy_tests.py: pocketros instead of rclpy, outcomes as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pocketros
+
+pocketros.activate([os.environ["RCLPY_TESTS_INTERFACES"]], mode="always")
+
+
+def pytest_configure(config: Any) -> None:
+    helpers = os.environ["RCLPY_TESTS_HELPERS"]  # test_msgs has plain Python modules as well
+    if helpers:
+        import test_msgs
+
+        test_msgs.__path__.append(helpers)  # type: ignore[attr-defined]
+
+
+def pytest_runtest_logreport(report: Any) -> None:
+    """One line per phase of a test: its function (without parameters) and what came of it."""
+    line = {"function": report.nodeid.partition("::")[2].partition("[")[0], "outcome": report.outcome}
+    if report.failed:
+        line["message"] = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")[:200]
+    if report.when == "call" or not report.passed:
+        with open(os.environ["RCLPY_TESTS_REPORT"], "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
