@@ -29,7 +29,7 @@ ACK_TIMEOUT_S = 1.0
 
 
 def add(commands: Commands) -> None:
-    p = commands.add("play", play, "play back ROS data from a bag")
+    p = commands.add("play", play, "play back ROS data from a bag", lambda a: a.loop)
     p.add_argument("bag_path", help="bag folder, .mcap or .db3 file")
     p.add_argument("-r", "--rate", type=positive_float, default=1.0, help="how fast to play (default %(default)s)")
     p.add_argument("-l", "--loop", action="store_true", help="begin again at the end, until Ctrl-C")
@@ -69,8 +69,7 @@ def play(args: argparse.Namespace) -> None:
             if not connections:
                 raise VerbError(f"nothing to play: {args.bag_path} has none of the topics asked for")
             learn_types(connections)
-            usual_end = contextlib.suppress(Interrupted) if args.loop else contextlib.nullcontext()
-            with opened(args, f"rosbag2_player_{os.getpid()}") as s, Progress() as progress, usual_end:
+            with opened(args, f"rosbag2_player_{os.getpid()}") as s, Progress() as progress:
                 Player(s, bag, connections, args, progress).play()
     except ReaderError as error:
         raise VerbError(f"cannot read bag {args.bag_path}: {error}") from error

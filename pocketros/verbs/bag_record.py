@@ -7,6 +7,7 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ QUEUE = 100
 
 
 def add(commands: Commands) -> None:
-    p = commands.add("record", record, "record ROS data to a bag")
+    p = commands.add("record", record, "record ROS data to a bag", lambda _: True)
     p.add_argument("topics_positional", nargs="*", metavar="TOPIC", help="topics to record")
     p.add_argument("--topics", nargs="+", default=[], metavar="TOPIC", help="topics to record")
     p.add_argument("--topic-types", nargs="+", default=[], metavar="TYPE", help="record topics of these types")
@@ -57,20 +58,37 @@ def record(args: argparse.Namespace) -> None:
     wanted = selection(args)
     if path.exists():
         raise VerbError(f"Output folder '{path}' already exists.", 2)
-    with opened(args, args.node_name) as s, bag_writer(path, args) as bag, Progress() as progress:
-        recorder = Recorder(s, bag, args.include_unpublished_topics)
+    tally = Tally()
+    with (
+        contextlib.suppress(Interrupted),  # the usual end
+        opened(args, args.node_name) as s,
+        bag_writer(path, args) as bag,
+        Progress() as progress,
+    ):
+        recorder = Recorder(s, bag, args.include_unpublished_topics, tally)
         deadline = None if args.max_duration is None else time.monotonic() + args.max_duration
         s.node.get_logger().info("Recording...")
-        with contextlib.suppress(Interrupted):  # the usual end
-            if args.no_discovery:
-                s.sleep(session.SPIN_TIME_S)
-            while deadline is None or time.monotonic() < deadline:
-                if not (args.no_discovery and recorder.topics):
-                    recorder.subscribe(wanted)
-                progress.show(f"{recorder.count} messages, {recorder.size / 1e6:.1f} MB on {len(recorder.topics)} topics")
-                left = float("inf") if deadline is None else deadline - time.monotonic()
-                s.sleep(min(args.polling_interval / 1000, left))
-    print(f"Recording stopped: {recorder.count} messages on {len(recorder.topics)} topics in {path}")
+        if args.no_discovery:
+            s.sleep(session.SPIN_TIME_S)
+        while deadline is None or time.monotonic() < deadline:
+            if not (args.no_discovery and tally.topics):
+                recorder.subscribe(wanted)
+            progress.show(str(tally))
+            left = float("inf") if deadline is None else deadline - time.monotonic()
+            s.sleep(min(args.polling_interval / 1000, left))
+    print(f"Recording stopped: {tally} in {path}")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has been written so far."""
+
+    topics: set[str] = field(default_factory=set)
+    count: int = 0
+    size: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.count} messages, {self.size / 1e6:.1f} MB on {len(self.topics)} topics"
 
 
 Wanted = Callable[[str, str], bool]
@@ -120,10 +138,8 @@ def bag_writer(path: Path, args: argparse.Namespace) -> Iterator[Any]:
 class Recorder:
     """Subscribes to what is wanted as it appears and writes what arrives."""
 
-    def __init__(self, s: Session, bag: Any, unpublished: bool) -> None:
-        self.topics: set[str] = set()
-        self.count = 0
-        self.size = 0
+    def __init__(self, s: Session, bag: Any, unpublished: bool, tally: Tally) -> None:
+        self._tally = tally
         self._session = s
         self._bag = bag
         self._unpublished = unpublished
@@ -132,7 +148,7 @@ class Recorder:
     def subscribe(self, wanted: Wanted) -> None:
         node = self._session.node
         for name, types in topics(self._session, hidden=True):
-            if name in self.topics or name in self._refused or not any(wanted(name, kind) for kind in types):
+            if name in self._tally.topics or name in self._refused or not any(wanted(name, kind) for kind in types):
                 continue
             others = [i for i in node.get_publishers_info_by_topic(name) if not self._is_own(i)]
             if others or self._unpublished:
@@ -170,7 +186,7 @@ class Recorder:
         qos = QoSProfile(depth=QUEUE)
         for warning in qos_options.fit(qos, [info.qos_profile for info in publishers]):
             log.warning(f"{name}: {warning}")
-        self.topics.add(name)
+        self._tally.topics.add(name)
         self._session.node.create_subscription(raw_type(types[0]), name, self._writer(connection), qos, raw=True)
         log.info(f"Subscribed to topic '{name}'")
 
@@ -180,7 +196,7 @@ class Recorder:
         def write(data: bytes) -> None:
             if now := clock.now().nanoseconds:  # simulated time that has not begun: nothing to stamp with
                 self._bag.write(connection, now, data)
-                self.count += 1
-                self.size += len(data)
+                self._tally.count += 1
+                self._tally.size += len(data)
 
         return write

@@ -33,9 +33,12 @@ class Commands:
         self._prepare = prepare
         self._parsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def add(self, name: str, func: Command, text: str) -> argparse.ArgumentParser:
+    def add(
+        self, name: str, func: Command, text: str, endless: Callable[[argparse.Namespace], object] = lambda _: False
+    ) -> argparse.ArgumentParser:
+        """`endless(args)`: whether Ctrl-C is the command's usual end, and thus exit status 0."""
         parser = self._parsers.add_parser(name, help=text, description=text)
-        parser.set_defaults(func=functools.partial(run, self._prepare, func))
+        parser.set_defaults(func=functools.partial(run, self._prepare, func, endless))
         return parser
 
 
@@ -66,7 +69,9 @@ def activate(interface_paths: Sequence[str]) -> None:
     pocketros.activate(interface_paths, mode="always")
 
 
-def run(prepare: Prepare, func: Command, args: argparse.Namespace) -> int:
+def run(
+    prepare: Prepare, func: Command, endless: Callable[[argparse.Namespace], object], args: argparse.Namespace
+) -> int:
     """Run a command; whatever goes wrong is one line on stderr and a status."""
     with contextlib.suppress(AttributeError, ValueError):  # ValueError: not a file of this process
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -77,7 +82,7 @@ def run(prepare: Prepare, func: Command, args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return error.status
     except Interrupted as stop:
-        return stop.status
+        return 0 if endless(args) else stop.status
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # `... | head`: nobody reads any more, and nothing may be flushed at exit

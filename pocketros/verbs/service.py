@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import time
 
 from . import session
 from .command import Commands
-from .errors import Interrupted, VerbError
+from .errors import VerbError
 from .from_yaml import fill, parse
 from .options import positive_float
 from .session import opened
@@ -33,7 +32,7 @@ def add(commands: Commands) -> None:
     p.add_argument("-c", "--count-services", action="store_true", help="only display the number of services")
     p.add_argument("--include-hidden-services", action="store_true", help="consider hidden services as well")
     session.add_arguments(p)
-    p = commands.add("call", call, "call a service")
+    p = commands.add("call", call, "call a service", lambda a: a.rate)
     p.add_argument("service_name", help="such as /add_two_ints")
     p.add_argument("service_type", help="such as std_srvs/srv/Trigger")
     values = p.add_mutually_exclusive_group()
@@ -85,9 +84,7 @@ def call(args: argparse.Namespace) -> None:
     request = kind.Request()
     if fill(request, parse(sys.stdin.read() if args.stdin else args.values)):
         raise VerbError("requests take no 'auto' or 'now'", 2)
-    with opened(args) as s, contextlib.ExitStack() as stack:
-        if args.rate:
-            stack.enter_context(contextlib.suppress(Interrupted))  # the usual end
+    with opened(args) as s:
         client = s.node.create_client(kind, args.service_name)
         if not client.service_is_ready():
             print("waiting for service to become available...")

@@ -97,6 +97,7 @@ def opened(args: argparse.Namespace, name: str | None = None) -> Iterator[Sessio
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.parameter import Parameter
 
+    session = None
     context = rclpy.Context()
     rclpy.init(args=[], context=context)
     try:
@@ -112,6 +113,10 @@ def opened(args: argparse.Namespace, name: str | None = None) -> Iterator[Sessio
             with _signals(session._on_signal):
                 session.sleep(args.spin_time)
                 yield session
+    except Exception as error:
+        if session is not None and session._signal:  # it came while something else than waiting was done
+            raise Interrupted(session._signal) from error
+        raise
     finally:
         context.try_shutdown()
 

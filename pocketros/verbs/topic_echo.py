@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ import yaml
 
 from . import qos_options, session
 from .command import Commands
-from .errors import Interrupted, VerbError
+from .errors import VerbError
 from .options import positive_float, unsigned_int
 from .session import Session, opened
 from .to_yaml import TRUNCATE_LENGTH, Style, parse_field, select, to_csv, to_yaml
@@ -19,7 +18,7 @@ from .types import message_type, raw_type, topic_type
 
 
 def add(commands: Commands) -> None:
-    p = commands.add("echo", echo, "output messages from a topic")
+    p = commands.add("echo", echo, "output messages from a topic", lambda a: not (a.once or a.timeout))
     p.add_argument("topic_name", help="such as /chatter")
     p.add_argument("message_type", nargs="?", help="such as std_msgs/msg/String (default: as the graph says)")
     qos_options.add_arguments(p, "subscribe", "sensor_data")
@@ -63,11 +62,7 @@ def echo(args: argparse.Namespace) -> None:
         qos = request(s, args)
         kind = echoed_type(s, args)
         s.node.create_subscription(kind, args.topic_name, receive, qos, raw=args.raw)
-        if args.once or args.timeout:
-            s.spin(done, args.timeout)
-        else:
-            with contextlib.suppress(Interrupted):  # the usual end
-                s.spin(done)
+        s.spin(done, args.timeout)
     if error:
         raise error[0]
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 
 from . import qos_options, session
 from .command import Commands
-from .errors import Interrupted, VerbError
+from .errors import VerbError
 from .from_yaml import fill, parse
 from .options import positive_float, unsigned_float, unsigned_int
 from .session import Session, opened
@@ -16,7 +15,7 @@ from .types import message_type
 
 
 def add(commands: Commands) -> None:
-    p = commands.add("pub", pub, "publish a message to a topic")
+    p = commands.add("pub", pub, "publish a message to a topic", lambda a: not (a.once or a.times))
     p.add_argument("topic_name", help="such as /chatter")
     p.add_argument("message_type", help="such as std_msgs/msg/String")
     values = p.add_mutually_exclusive_group()
@@ -57,9 +56,7 @@ def pub(args: argparse.Namespace) -> None:
     kind = message_type(args.message_type)
     message = kind()
     stamps = fill(message, parse(sys.stdin.read() if args.stdin else args.values))
-    with opened(args, args.node_name) as s, contextlib.ExitStack() as stack:
-        if not times:
-            stack.enter_context(contextlib.suppress(Interrupted))  # the usual end
+    with opened(args, args.node_name) as s:
         publisher = s.node.create_publisher(kind, args.topic_name, qos_options.profile(args))
         wait_for_subscriptions(s, publisher, wanted, args.max_wait_time_secs)
         print("publisher: beginning loop")

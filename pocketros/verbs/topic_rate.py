@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any
 
 from . import session
 from .command import Commands
-from .errors import Interrupted, VerbError
+from .errors import VerbError
 from .options import positive_int
 from .session import opened
 from .topic_echo import expression
@@ -28,7 +27,7 @@ def add(commands: Commands) -> None:
         ("bw", bw, "display the bandwidth used by a topic", BW_WINDOW),
         ("delay", delay, "display the delay of a topic from the stamp in its header", HZ_WINDOW),
     ):
-        p = commands.add(name, func, text)
+        p = commands.add(name, func, text, lambda _: True)
         p.add_argument("topic_name", help="such as /chatter")
         p.add_argument(
             "-w", "--window", type=positive_int, default=window, metavar="N",
@@ -98,12 +97,11 @@ def _measure(s: Any, topic: str, receive: Any, *, raw: bool = True, start: Any =
     """Subscribe as soon as the topic is there and run until Ctrl-C."""
     from rclpy.qos import qos_profile_sensor_data
 
-    with contextlib.suppress(Interrupted):  # the usual end
-        name = topic_type(s, topic, wait=True)
-        kind = raw_type(name) if raw else message_type(name)
-        s.node.create_subscription(kind, topic, receive, qos_profile_sensor_data, raw=raw)
-        start()
-        s.spin()
+    name = topic_type(s, topic, wait=True)
+    kind = raw_type(name) if raw else message_type(name)
+    s.node.create_subscription(kind, topic, receive, qos_profile_sensor_data, raw=raw)
+    start()
+    s.spin()
 
 
 class Rate:
