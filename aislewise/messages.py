@@ -176,7 +176,7 @@ def to_robot_msg(robot: RobotInfo) -> Any:
     return am.RobotState(
         header=header(robot.heard_at_ns, "map"), robot=robot.id, pose=to_pose2d_msg(robot.pose),
         battery=float(robot.battery), load=list(robot.load), mode=robot.mode.value,
-        reached_seq=int(robot.reached_seq),
+        reached_seq=int(robot.reached_seq), problem=robot.problem,
     )
 
 
@@ -190,7 +190,7 @@ def from_robot_msg(msg: Any) -> RobotInfo:
         raise InputError("battery", f"{battery}", "0 to 1")
     return RobotInfo(
         msg.robot, from_pose2d_msg(msg.pose), battery, tuple(msg.load), RobotMode(msg.mode),
-        int(msg.reached_seq), from_stamp(msg.header.stamp),
+        int(msg.reached_seq), from_stamp(msg.header.stamp), msg.problem,
     )
 
 

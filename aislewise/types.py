@@ -188,7 +188,8 @@ class RobotMode(str, Enum):
 @dataclass(frozen=True, slots=True)
 class RobotInfo:
     """What the fleet knows of one robot. battery in [0, 1]; load: order ids carried;
-    reached_seq: sequence id of the last completed waypoint (VDA 5050 lastNodeSequenceId)."""
+    reached_seq: sequence id of the last completed waypoint (VDA 5050 lastNodeSequenceId);
+    problem: why it cannot carry out its route now, "" = it can."""
 
     id: str
     pose: Pose2D
@@ -197,6 +198,7 @@ class RobotInfo:
     mode: RobotMode
     reached_seq: int
     heard_at_ns: int
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,105 +3,67 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 
 from aislewise.errors import InputError
-
-_LIMITS: dict[str, tuple[float, float]] = {
-    "speed_mps": (0.05, 5.0),
-    "capacity": (1, 16),
-    "pick_s": (0.0, 600.0),
-    "drop_s": (0.0, 600.0),
-    "charge_below": (0.0, 0.9),
-    "charge_to": (0.05, 1.0),
-    "charge_slice_s": (1.0, 3600.0),
-    "range_s": (60.0, 1e6),
-    "horizon": (1, 256),
-    "robot_timeout_s": (0.5, 3600.0),
-    "lost_after_s": (1.0, 86400.0),
-    "settle_s": (0.0, 60.0),
-    "stall_s": (1.0, 3600.0),
-    "replan_period_s": (0.0, 3600.0),
-    "replan_min_s": (0.0, 3600.0),
-    "unroutable_after_s": (1.0, 86400.0),
-    "stickiness_s": (0.0, 3600.0),
-    "existence_min": (0.0, 1.0),
-    "static_below_mps": (0.0, 5.0),
-    "predict_s": (0.0, 10.0),
-    "margin_m": (0.0, 5.0),
-    "persist_s": (0.0, 60.0),
-    "linger_s": (0.0, 600.0),
-    "object_memory_s": (1.0, 86400.0),
-    "queue_gap": (1, 50),
-    "sequence_loads": (0, 400),
-    "solution_limit": (1, 10_000_000),
-    "work_limit": (1, 1_000_000_000),
-    "time_limit_s": (0.0, 600.0),
-}
+from aislewise.settings import check, setting
 
 
 @dataclass(frozen=True)
 class PlannerConfig:
-    """Raises InputError naming the field when a value is out of its limits.
+    """Raises InputError naming the field when a value is out of its limits."""
 
-    Robots: speed_mps; capacity: loads on board at once; pick_s, drop_s: dwell of one action;
-    charge_below: charge when the battery falls under it, charge_to: until it is here, in slices of
-    charge_slice_s so that a robot that charges for want of work can be called away; range_s: seconds of
-    work in a full battery; capabilities: "robot_1:fork,cold robot_2:fork".
-    Traffic: horizon: steps looked ahead; lookahead: cells released at once; queue_gap: cells that robots
-    wait away from a taken place.
-    Trouble: robot_timeout_s: silent for longer = out of planning, its cells stay shut; lost_after_s: then
-    its loads are given up; settle_s: time a robot is given to obey a withdrawal; stall_s: without
-    progress for longer = the cell ahead counts as blocked for as long; unroutable_after_s: an order
-    blocked for longer is given up.
-    World: existence_min; static_below_mps: slower objects count as standing; predict_s and margin_m: room
-    kept before moving ones; persist_s: occupied for longer = blocked; linger_s: moving obstacle in a cell,
-    or one that juts out of a rack into it, for longer = standing; object_memory_s: an object not seen for
-    longer no longer blocks.
-    Search: replan_period_s between re-sequencings, replan_min_s at least; stickiness_s: gain that moving
-    an order to another robot must bring; sequence_loads: most loads given to OR-Tools routing, more are
-    assigned only; solution_limit, work_limit: solutions and limit checks of one search; time_limit_s: outer limit on robots,
-    0 = none, as in simulation, where results must repeat.
-    """
-
-    speed_mps: float = 1.5
-    capacity: int = 2
-    pick_s: float = 4.0
-    drop_s: float = 4.0
-    charge_below: float = 0.3
-    charge_to: float = 0.8
-    charge_slice_s: float = 10.0
-    range_s: float = 4 * 3600.0
-    capabilities: str = ""
-    horizon: int = 20
-    lookahead: int = 3
-    queue_gap: int = 4
-    robot_timeout_s: float = 5.0
-    lost_after_s: float = 60.0
-    settle_s: float = 1.5
-    stall_s: float = 15.0
-    unroutable_after_s: float = 300.0
-    existence_min: float = 0.5
-    static_below_mps: float = 0.2
-    predict_s: float = 2.0
-    margin_m: float = 0.3
-    persist_s: float = 1.5
-    linger_s: float = 6.0
-    object_memory_s: float = 300.0
-    replan_period_s: float = 10.0
-    replan_min_s: float = 1.0
-    stickiness_s: float = 10.0
-    sequence_loads: int = 40
-    solution_limit: int = 100
-    work_limit: int = 8_000
-    time_limit_s: float = 0.0
+    # Robots
+    speed_mps: float = setting(1.5, "driving speed that plans count on, m/s", low=0.05, high=5.0)
+    capacity: int = setting(2, "loads on board at once", low=1, high=16, live=False)
+    pick_s: float = setting(4.0, "dwell of one pick, s", low=0.0, high=600.0)
+    drop_s: float = setting(4.0, "dwell of one drop, s", low=0.0, high=600.0)
+    charge_below: float = setting(0.3, "a robot charges when its battery (0 to 1) falls under this", low=0.0, high=0.9)
+    charge_to: float = setting(0.8, "and until its battery is here", low=0.05, high=1.0)
+    charge_slice_s: float = setting(
+        10.0, "charging goes in slices, so that a robot that charges for want of work can be called away, s", low=1.0, high=3600.0
+    )
+    range_s: float = setting(4 * 3600.0, "work in a full battery, s", low=60.0, high=1e6)
+    capabilities: str = setting("", 'what robots are able to do: "robot_1:fork,cold robot_2:fork"')
+    # Traffic
+    horizon: int = setting(20, "steps looked ahead by the traffic planner", low=1, high=256)
+    lookahead: int = setting(3, "cells released to a robot at once", low=1, high=256)
+    queue_gap: int = setting(4, "cells that robots wait away from a taken place", low=1, high=50, live=False)
+    # Trouble
+    robot_timeout_s: float = setting(
+        5.0, "a robot silent for longer is out of planning, its cells stay shut, s", low=0.5, high=3600.0
+    )
+    lost_after_s: float = setting(60.0, "a robot silent for longer has lost its loads, s", low=1.0, high=86400.0)
+    settle_s: float = setting(1.5, "time a robot is given to obey a withdrawal, s", low=0.0, high=60.0)
+    stall_s: float = setting(
+        15.0, "without progress for longer the cell ahead counts as blocked for as long, s", low=1.0, high=3600.0
+    )
+    unroutable_after_s: float = setting(300.0, "an order blocked for longer is given up, s", low=1.0, high=86400.0)
+    # World
+    existence_min: float = setting(0.5, "objects less probable than this are not in the way", low=0.0, high=1.0)
+    static_below_mps: float = setting(0.2, "slower objects count as standing, m/s", low=0.0, high=5.0)
+    predict_s: float = setting(2.0, "room kept before moving objects: so far ahead, s", low=0.0, high=10.0)
+    margin_m: float = setting(0.3, "room kept round moving objects, m", low=0.0, high=5.0)
+    persist_s: float = setting(1.5, "a cell occupied for longer is blocked, s", low=0.0, high=60.0)
+    linger_s: float = setting(
+        6.0, "a mover in a cell, or what juts out of a rack into it, for longer counts as standing, s", low=0.0, high=600.0
+    )
+    object_memory_s: float = setting(300.0, "an object not seen for longer no longer blocks, s", low=1.0, high=86400.0)
+    # Search
+    replan_period_s: float = setting(10.0, "between re-sequencings when nothing has changed, s", low=0.0, high=3600.0)
+    replan_min_s: float = setting(1.0, "between re-sequencings at least, s", low=0.0, high=3600.0)
+    stickiness_s: float = setting(
+        10.0, "gain that moving an order to another robot must bring, s", low=0.0, high=3600.0
+    )
+    sequence_loads: int = setting(40, "most loads given to OR-Tools routing; more are assigned only", low=0, high=400)
+    solution_limit: int = setting(100, "solutions of one search", low=1, high=10_000_000)
+    work_limit: int = setting(8_000, "limit checks of one search", low=1, high=1_000_000_000)
+    time_limit_s: float = setting(
+        0.0, "outer limit of one search on robots, s; 0 = none, as in simulation, where results must repeat", low=0.0, high=600.0
+    )
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _LIMITS.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not math.isfinite(value) or not low <= value <= high:
-                raise InputError(name, f"{value}", f"{low} to {high}")
+        check(self)
         if not 1 <= self.lookahead <= self.horizon:
             raise InputError("lookahead", f"{self.lookahead}", f"1 to horizon {self.horizon}")
         if self.charge_to < self.charge_below:

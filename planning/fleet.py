@@ -46,6 +46,11 @@ class Robot:
     online: bool = True
 
     @property
+    def able(self) -> bool:
+        """It is heard of and says that it can carry out what it is sent."""
+        return self.online and not self.info.problem
+
+    @property
     def acting(self) -> bool:
         """An action is released and not completed: the robot goes nowhere after it for now."""
         return bool(self.loads)
@@ -67,7 +72,7 @@ class Fleet:
     """Robots, the cells they hold, and the waypoints they were sent."""
 
     def __init__(self, site: SiteMap, config: PlannerConfig) -> None:
-        self._site, self._config = site, config
+        self._site, self.config = site, config
         self.graph = ReleaseGraph(site.free, lookahead=config.lookahead)
         self.robots: dict[str, Robot] = {}
         self._shut_until: dict[int, int] = {}
@@ -80,10 +85,11 @@ class Fleet:
         done: list[Done] = []
         lost: list[int] = []
         changed = False
-        timeout = to_ns(self._config.robot_timeout_s)
+        timeout = to_ns(self.config.robot_timeout_s)
         for info in sorted(infos, key=lambda r: r.id):
             fresh = now_ns - info.heard_at_ns <= timeout and info.mode is not RobotMode.LOST
             robot = self.robots.get(info.id)
+            changed |= robot is not None and robot.info.problem != info.problem
             if fresh and (robot is None or self._out_of_step(robot, info)):
                 lost += robot.loads.values() if robot else []
                 changed |= self._enrol(info, now_ns)
@@ -125,7 +131,7 @@ class Fleet:
                 self.graph.reset_robot(info.id, cell)
             except ConflictError:
                 continue
-            settle = now_ns + to_ns(self._config.settle_s)
+            settle = now_ns + to_ns(self.config.settle_s)
             self.robots[info.id] = Robot(info.id, info, cell, info.reached_seq + 1, now_ns, settle)
             return True
         return False
@@ -190,23 +196,23 @@ class Fleet:
         return bool(robot.pending) or self._gap(robot.info, robot.cell) > CENTRED
 
     def unstick(self, now_ns: int) -> tuple[list[int], list[str]]:
-        """Robots that have not got on for stall_s turn back to their cell, and the cell ahead counts as
+        """Robots that have not got on for stall_s, or say that they cannot, turn back to their cell, and the cell ahead counts as
         blocked for a while. Returns the loads whose action was withdrawn, and the robots."""
         loads: list[int] = []
         stuck: list[str] = []
         for robot in list(self.robots.values()):
             if robot.online and robot.withdrawn and not robot.pending:
-                if now_ns - robot.withdrawn_ns >= to_ns(self._config.stall_s) and self._unsettled(robot):
+                if now_ns - robot.withdrawn_ns >= to_ns(self.config.stall_s) and self._unsettled(robot):
                     self._enrol(robot.info, now_ns)  # it will not come back: it stands where it says
                     continue
             ahead = self.graph.held(robot.id)[1:]
             first = robot.pending[0] if robot.pending else None
             if not (robot.online and ahead and first and not first.action and first.cell != robot.cell):
                 continue
-            if now_ns - robot.moved_ns < to_ns(self._config.stall_s):
+            if robot.able and now_ns - robot.moved_ns < to_ns(self.config.stall_s):
                 continue
             loads += self._withdraw(robot, 0, now_ns)
-            self._shut_until[ahead[0]] = now_ns + to_ns(self._config.stall_s)
+            self._shut_until[ahead[0]] = now_ns + to_ns(self.config.stall_s)
             if self._gap(robot.info, robot.cell) > CENTRED:
                 self._append(robot, robot.cell)
             stuck.append(robot.id)
@@ -217,7 +223,7 @@ class Fleet:
         left = 0
         kept: deque[Waypoint] = deque()
         loads = []
-        until = now_ns + to_ns(self._config.settle_s)
+        until = now_ns + to_ns(self.config.settle_s)
         for waypoint in robot.pending:
             if left < keep:
                 kept.append(waypoint)
@@ -240,9 +246,11 @@ class Fleet:
         return mask
 
     def wrecks(self) -> dict[int, str]:
-        """Cells that silent robots hold: whether they are there nobody knows."""
-        silent = [robot.id for robot in self.robots.values() if not robot.online]
-        return {cell: robot for robot in silent for cell in self.graph.held(robot)}
+        """Cells held by robots that are silent (whether they are there nobody knows) or cannot carry on, and why."""
+        return {
+            cell: f"robot {robot.id}: {robot.info.problem}" if robot.online else f"silent robot {robot.id}"
+            for robot in self.robots.values() if not robot.able for cell in self.graph.held(robot.id)
+        }  # fmt: skip
 
     # --- sending -------------------------------------------------------------------------------
 

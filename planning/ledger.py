@@ -90,7 +90,7 @@ class Ledger:
     """Orders in work. Every state change goes to the store before it is acted on."""
 
     def __init__(self, site: SiteMap, store: OrderStore, config: PlannerConfig) -> None:
-        self._site, self._store, self._config = site, store, config
+        self._site, self._store, self.config = site, store, config
         self._label = connectivity(site.free).label
         self._next_load = 0
         self._due: list[OrderRecord] = []
@@ -134,7 +134,7 @@ class Ledger:
     def _carrier_unheard(self, record: OrderRecord, robots: Mapping[str, RobotInfo], now_ns: int) -> bool:
         """After a restart: what a robot has on board is known only once it has been heard."""
         begun = record.state in (OrderState.RUNNING, OrderState.CANCELLING) and record.robot
-        in_time = now_ns - self._first_ns < self._config.lost_after_s * 1e9
+        in_time = now_ns - self._first_ns < self.config.lost_after_s * 1e9
         return bool(begun) and record.robot not in robots and in_time
 
     def _open(self, record: OrderRecord, robots: Mapping[str, RobotInfo], now_ns: int) -> None:
@@ -185,7 +185,7 @@ class Ledger:
             if left < 1:
                 raise InputError(f"lines[{i}].quantity", f"{left}", "at least 1")
             while left > 0:
-                size = min(left, self._config.capacity)
+                size = min(left, self.config.capacity)
                 left -= size
                 loads.append(
                     Load(self._next_load, order, i, size, cells, station.cell, face, station.id, line.object_id)
@@ -258,8 +258,8 @@ class Ledger:
             return
         if job.shut_since_ns < 0:
             job.shut_since_ns = now_ns
-        if now_ns - job.shut_since_ns >= self._config.unroutable_after_s * 1e9:
-            self._give_up(job, f"{reason} for {self._config.unroutable_after_s:g} s", now_ns)
+        if now_ns - job.shut_since_ns >= self.config.unroutable_after_s * 1e9:
+            self._give_up(job, f"{reason} for {self.config.unroutable_after_s:g} s", now_ns)
 
     def robot_gone(self, robot: str, now_ns: int) -> None:
         """A robot silent for too long: what it has on board is given up."""

@@ -44,16 +44,15 @@ class Blocked:
     def any(self) -> Bool:
         return self.standing | self.passing
 
-    def with_wrecks(self, robots: Mapping[int, str]) -> Blocked:
-        """The same with the cells of silent robots standing in the way."""
-        if not robots:
+    def with_wrecks(self, wrecks: Mapping[int, str]) -> Blocked:
+        """The same with cells (and why) where robots stand that go nowhere."""
+        if not wrecks:
             return self
-        standing, cells = self.standing.copy(), list(robots)
+        standing, cells = self.standing.copy(), list(wrecks)
         standing[cells] = True
         forbidden = self.forbidden.copy()
         forbidden[cells] = False
-        why = self.why | {cell: f"silent robot {robot}" for cell, robot in robots.items()}
-        return Blocked(standing, self.passing & ~standing, forbidden, why)
+        return Blocked(standing, self.passing & ~standing, forbidden, self.why | dict(wrecks))
 
 
 def cells_in_polygon(site: SiteMap, polygon: F64) -> NDArray[np.int64]:
@@ -117,7 +116,7 @@ class Obstacles:
     """Turns each world state into blocked cells; remembers since when cells have been taken."""
 
     def __init__(self, site: SiteMap, config: PlannerConfig) -> None:
-        self._site, self._config = site, config
+        self._site, self.config = site, config
         self._centres = site.centres()
         self._open = site.free.ravel()
         self._occupied_since: NDArray[np.int64] = np.full(self._open.size, _NEVER, np.int64)
@@ -127,7 +126,7 @@ class Obstacles:
         self._lookup: tuple[tuple[object, ...], NDArray[np.int64], NDArray[np.float64]] | None = None
 
     def update(self, world: WorldState, now_ns: int) -> Blocked:
-        config, size = self._config, self._open.size
+        config, size = self.config, self._open.size
         standing, passing, jutting = (np.zeros(size, np.bool_) for _ in range(3))
         why: dict[int, str] = {}
         poses = np.array([[r.pose.x_m, r.pose.y_m] for r in world.robots], np.float64).reshape(-1, 2)
@@ -172,7 +171,7 @@ class Obstacles:
     def _counts(self, seen: WorldObject, robots_xy: F64, now_ns: int) -> bool:
         """Whether an object bars the way: not robots (they report themselves), not wet floor (a
         keep-out does, if one is wanted), not what is forgotten or doubtful."""
-        config = self._config
+        config = self.config
         if seen.cls in (ObjectClass.ROBOT, ObjectClass.WET_FLOOR) or seen.existence < config.existence_min:
             return False
         if now_ns - seen.last_seen_ns > to_ns(config.object_memory_s):
@@ -192,11 +191,11 @@ class Obstacles:
 
     def _swept(self, seen: WorldObject) -> NDArray[np.int64]:
         """Cells within reach of a mover during the next predict_s."""
-        radius = 0.5 * float(max(seen.size[0], seen.size[1])) + self._config.margin_m
+        radius = 0.5 * float(max(seen.size[0], seen.size[1])) + self.config.margin_m
         radius += 0.4 * self._site.resolution_m
         start = seen.position[:2]
         speed = float(np.hypot(*seen.velocity))
-        leg = seen.velocity * (self._config.predict_s * min(1.0, FASTEST_MPS / max(speed, 1e-9)))
+        leg = seen.velocity * (self.config.predict_s * min(1.0, FASTEST_MPS / max(speed, 1e-9)))
         along = np.clip((self._centres - start) @ leg / max(float(leg @ leg), 1e-9), 0.0, 1.0)
         gap = np.hypot(*(self._centres - start - along[:, None] * leg).T)
         return np.flatnonzero(gap < radius)

@@ -7,7 +7,9 @@ the same plans.
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,9 +82,25 @@ class Planner:
         self._act(goals, now_ns)
         return self._plan(world, paths, now_ns)
 
+    def reconfigure(self, config: PlannerConfig) -> None:
+        """Other settings from the next step on; those that loads and waiting places rest on stay as they are."""
+        config = replace(config, capacity=self.config.capacity, queue_gap=self.config.queue_gap)
+        self.config, self._abilities, self._stale = config, config.abilities(), True
+        self._ledger.config = self._fleet.config = self._obstacles.config = self._power.config = config
+        self._fleet.graph.lookahead = config.lookahead
+        self._dispatcher = Dispatcher(config, self.site.resolution_m)
+
     def blocked_cells(self) -> dict[int, str]:
         """Cells that routes are planned round now, and what blocks each."""
         return dict(self._why)
+
+    def orders_by_state(self) -> Counter[str]:
+        """Of the orders in work."""
+        return Counter(job.state.value for job in self._ledger.jobs.values())
+
+    def waiting(self) -> dict[str, str]:
+        """Order -> why nobody is on the way to it now."""
+        return {order_id: reason for order_id, (reason, _) in self._waiting.items()}
 
     # --- what has happened ---------------------------------------------------------------------
 
@@ -93,8 +111,10 @@ class Planner:
             self._finish(item, now_ns)
         self._take_back(lost, now_ns)
         for robot in self._fleet.robots.values():
-            if robot.online:
+            if robot.able:
                 continue
+            if robot.online:
+                self._decisions.append(Decision(robot.id, "left out", robot.info.problem))
             self._sequences.pop(robot.id, None)
             self._ledger.release(robot.id)
             if now_ns - robot.info.heard_at_ns > to_ns(self.config.lost_after_s):
@@ -127,7 +147,7 @@ class Planner:
         ends = {
             r.id: self._fleet.graph.end_cell(r.id)
             for r in self._fleet.robots.values()
-            if r.online and blocked.forbidden[r.cell]
+            if r.able and blocked.forbidden[r.cell]
         }
         ways = exits(ends, blocked.forbidden, self.site.free.ravel() & ~blocked.standing, self._static.nbr)
         for robot in ends:
@@ -142,7 +162,9 @@ class Planner:
         loads, stuck = self._fleet.unstick(now_ns)
         self._take_back(loads, now_ns)
         for robot in stuck:
-            because = f"no progress for {self.config.stall_s:g} s: the cell ahead counts as blocked for as long"
+            because = self._fleet.robots[robot].info.problem or (
+                f"no progress for {self.config.stall_s:g} s: the cell ahead counts as blocked for as long"
+            )
             self._decisions.append(Decision(robot, "turn back", because))
 
     # --- what shall be done --------------------------------------------------------------------
@@ -154,7 +176,7 @@ class Planner:
         if self._dispatched_ns >= 0 and not due:
             return
         self._dispatched_ns, self._stale = now_ns, False
-        robots = [r for r in self._fleet.robots.values() if r.online]
+        robots = [r for r in self._fleet.robots.values() if r.able]
         laden = {load.robot for load in self._ledger.loads.values() if load.state in ON_BOARD}
         busy = {robot for robot, stops in self._sequences.items() if stops} | laden
         decided = self._power.assign(robots, laden, busy, self._open_tables, blocked.standing)
@@ -198,7 +220,7 @@ class Planner:
     def _aim(self, shut: Bool) -> dict[str, Goal]:
         movers = []
         for robot in self._fleet.robots.values():
-            if not robot.online:
+            if not robot.able:
                 continue
             end = self._fleet.graph.end_cell(robot.id)
             task = end if robot.acting else self._task_cell(robot)
@@ -231,7 +253,7 @@ class Planner:
             starts,
             [aim.cell if aim else -1 for aim in aims],
             [aim.urgency if aim else 0 for aim in aims],
-            [not r.online or r.acting or self._fleet.settling(r, now_ns) for r in robots],
+            [not r.able or r.acting or self._fleet.settling(r, now_ns) for r in robots],
             shut,
             self.config.horizon,
             dwell=[aim is not None and aim.dwells for aim in aims],
@@ -318,7 +340,7 @@ class Planner:
         for stop in self._remaining(robot):
             tasks.append(self._task(stop.kind, stop.cell, self._dwell_s(stop), self._ledger.loads[stop.load]))
         charger = self._power.chargers.get(robot.id)
-        if charger is not None and not robot.acting and robot.online:
+        if charger is not None and not robot.acting and robot.able:
             tasks.append(Task(TaskKind.CHARGE, charger, self.config.charge_slice_s, place=self._place_at.get(charger, "")))
         return tasks
 

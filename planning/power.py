@@ -22,7 +22,7 @@ class Power:
     it carries; one without work charges where a charger is free, and may be called away."""
 
     def __init__(self, site: SiteMap, config: PlannerConfig) -> None:
-        self._config = config
+        self.config = config
         self._all = [p.cell for p in site.of_kind("charger")]
         self._low: set[str] = set()
         self.chargers: dict[str, int] = {}
@@ -41,7 +41,7 @@ class Power:
     ) -> list[Decision]:
         """Renew `chargers`. laden: have goods on board; busy: have anything to do. tables: distances on
         cells that are not `shut` (H * W,)."""
-        config = self._config
+        config = self.config
         battery = {r.id: r.info.battery for r in robots}
         self._low = {r for r in battery if battery[r] < config.charge_below} | {
             r for r in self._low if battery.get(r, 1.0) < config.charge_to

@@ -35,6 +35,7 @@ class Walker:
     left: int = 0
     takes: int = 1
     silent: bool = False
+    problem: str = ""
     heard_at_ns: int = 0
 
     @property
@@ -84,7 +85,7 @@ class Rehearsal:
                 RobotInfo(
                     walker.id, Pose2D(x, y), walker.battery, tuple(walker.load),
                     RobotMode.MOVING if walker.present and mode is RobotMode.IDLE else mode,
-                    walker.reached_seq, walker.heard_at_ns,
+                    walker.reached_seq, walker.heard_at_ns, walker.problem,
                 )
             )  # fmt: skip
         return WorldState(self.ticks, self.now_ns, robots=tuple(infos), **{"objects": (), **known})  # type: ignore[arg-type]

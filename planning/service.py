@@ -256,6 +256,11 @@ class PlanningService:
         self._thread.start()
         return self
 
+    @property
+    def alive(self) -> bool:
+        """Whether requests are answered."""
+        return self._thread is not None and self._thread.is_alive()
+
     def stop(self) -> None:
         """Answers the request in hand, closes the socket; idempotent."""
         self._stopping.set()

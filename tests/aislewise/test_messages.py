@@ -74,7 +74,7 @@ def test_a_frame_without_lidar_has_no_grid() -> None:
 
 
 def test_the_world_survives() -> None:
-    robot = RobotInfo("robot_1", Pose2D(1, 2, 3), 0.5, ("a",), RobotMode.MOVING, 17, 99)
+    robot = RobotInfo("robot_1", Pose2D(1, 2, 3), 0.5, ("a",), RobotMode.MOVING, 17, 99, "its motor is hot")
     keep_out = KeepOut("k", np.array([[0, 0], [1, 0], [1, 1]], float), "wet", "instruction", 7_000_000_001)
     world = WorldState(3, 4_000_000_005, (tracked(),), (robot,), grid(), (keep_out,), {"robot_1/camera": "ok"})
     assert same(messages.from_world_msg(messages.to_world_msg(world)), world)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aislewise.types import KeepOut, ObjectClass, Order, OrderLine, TaskKind, Waypoint
-from planning.planner import Planner
+from planning.planner import Planner, PlannerConfig
 from planning.rehearsal import Rehearsal
 
 RELAXED = settings(
@@ -315,3 +315,44 @@ def test_rehearsal_notices_two_robots_in_one_cell(make: Any) -> None:
     floor.robots["a"].waypoints = [Waypoint(1, x, y, 1)]
     floor.tick()
     assert floor.violations
+
+
+def test_orders_of_a_robot_that_says_it_cannot_go_on_go_to_another_and_others_drive_round_it(make: Any) -> None:
+    loop = make.loop(make.site(), [0, 8], [make.order("o", ("face-0-0", "station-1"))])
+    loop.run(3, until=lambda: False)
+    robot = loop.store.get("o").robot
+    walker = loop.floor.robots[robot]
+    walker.problem = "navigation aborted"
+    plan = loop.step()
+    mine = next(r for r in plan.robots if r.robot == robot)
+    assert all(w.cell == walker.cell or walker.present for w in mine.released) and not mine.horizon
+    assert any(d.subject == robot and d.because == "navigation aborted" for d in plan.decisions)
+    assert loop.planner.blocked_cells()[walker.cell] == f"robot {robot}: navigation aborted"
+    loop.run(400)
+    assert loop.states() == {"o": "DONE"} and loop.store.get("o").robot != robot
+    assert not loop.floor.violations
+
+
+def test_a_robot_whose_problem_is_over_is_sent_on(make: Any) -> None:
+    loop = make.loop(make.site(), [0], [make.order("o", ("face-0-0", "station-1"))])
+    loop.run(3, until=lambda: False)
+    loop.floor.robots["r0"].problem = "navigation aborted"
+    loop.run(60, until=lambda: False)
+    assert loop.states() != {"o": "DONE"}
+    loop.floor.robots["r0"].problem = ""
+    loop.run(400)
+    assert loop.states() == {"o": "DONE"}
+
+
+def test_settings_change_between_two_steps(make: Any) -> None:
+    loop = make.loop(make.site(), [0, 8], [make.order(f"o{k}", ("face-0-0", "station-1")) for k in range(4)])
+    loop.run(5, until=lambda: False)
+    loop.planner.reconfigure(PlannerConfig(lookahead=1, horizon=8, capacity=7))
+    assert loop.planner.config.capacity == loop.config.capacity  # loads were cut by it
+    loop.run(10, until=lambda: False)
+    longest = 0
+    for _ in range(40):
+        longest = max(longest, *(len([w for w in r.released if not w.action]) for r in loop.step().robots))
+    assert longest == 1
+    loop.run(800)
+    assert set(loop.states().values()) == {"DONE"}
