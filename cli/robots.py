@@ -5,13 +5,26 @@ ROS 2's YAML launch format has no loops, so the number of robots is a parameter 
 
 from __future__ import annotations
 
-import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from dataclasses import dataclass
+
 from rclpy.node import Node
 
+from aislewise.node import AislewiseNode, run
+from aislewise.settings import check, setting
 from fusion.fusion_node import FusionNode
 from perception.camera_node import CameraNode
 from perception.lidar_node import LidarNode
+
+
+@dataclass(frozen=True)
+class RobotsConfig:
+    """Parameters of the host."""
+
+    robots: int = setting(1, "number of robots: robot_1 ... robot_N", low=1, high=64, live=False)
+    prefix: str = setting("robot_", "their names: this and a number", live=False)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def robot_nodes(robot: str) -> list[Node]:
@@ -21,20 +34,12 @@ def robot_nodes(robot: str) -> list[Node]:
     ]
 
 
+def make() -> list[Node]:
+    host = AislewiseNode("robots")
+    config = host.config(RobotsConfig)
+    names = [f"{config.prefix}{i}" for i in range(1, config.robots + 1)]
+    return [host, *(node for name in names for node in robot_nodes(name))]
+
+
 def main(args: list[str] | None = None) -> int:
-    rclpy.init(args=args)
-    host = Node("robots")
-    count = int(host.declare_parameter("robots", 1).value)
-    nodes = [node for i in range(1, count + 1) for node in robot_nodes(f"robot_{i}")]
-    executor = MultiThreadedExecutor(num_threads=2)
-    for node in [host, *nodes]:
-        executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        for node in [host, *nodes]:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+    return run(make, args, threads=2)

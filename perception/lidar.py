@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aislewise.errors import InputError
+from aislewise.settings import check, setting
 from aislewise.types import F32, F64
 from perception.calibration import check_rigid
 
@@ -18,27 +19,29 @@ class LidarConfig:
     """Which points are kept, in base_link (z = 0 is the floor).
 
     body: length, width, height of the box around base_link whose hits are the robot itself.
-    intensity_max: value that becomes 1; 0 estimates it per cloud (1, 255 or 65535).
     """
 
-    min_range_m: float = 0.2
-    max_range_m: float = 40.0
-    min_z_m: float = -0.5
-    max_z_m: float = 5.0
+    min_range_m: float = setting(0.2, "nearer points are dropped", low=0.0, high=1000.0)
+    max_range_m: float = setting(40.0, "farther points are dropped", low=0.0, high=1000.0)
+    min_z_m: float = setting(-0.5, "lower points are dropped; the floor is 0", low=-100.0, high=100.0)
+    max_z_m: float = setting(5.0, "higher points are dropped", low=-100.0, high=100.0)
     body: tuple[float, float, float] = (0.9, 0.7, 1.6)
-    max_points: int = 32_768
-    max_input_points: int = 2_000_000
-    intensity_max: float = 1.0
+    max_points: int = setting(32_768, "a larger cloud is thinned to so many points", low=1, high=2_000_000)
+    max_input_points: int = setting(
+        2_000_000, "a larger cloud is refused", low=1, high=2_000_000, live=False
+    )
+    intensity_max: float = setting(
+        1.0, "value that becomes 1; 0 estimates it per cloud (1, 255 or 65535)", low=0.0, high=65535.0
+    )
 
     def __post_init__(self) -> None:
+        check(self, "lidar.")
         if not 0.0 <= self.min_range_m < self.max_range_m <= 1000.0:
             raise InputError("lidar.max_range_m", f"{self.max_range_m}", "min_range_m to 1000 m")
         if not self.min_z_m < self.max_z_m:
             raise InputError("lidar.max_z_m", f"{self.max_z_m}", "above min_z_m")
         if not 1 <= self.max_points <= self.max_input_points:
             raise InputError("lidar.max_points", f"{self.max_points}", "1 to max_input_points")
-        if not (math.isfinite(self.intensity_max) and self.intensity_max >= 0.0):
-            raise InputError("lidar.intensity_max", f"{self.intensity_max}", "0 or more")
         if len(self.body) != 3 or not all(math.isfinite(v) and v >= 0.0 for v in self.body):
             raise InputError("lidar.body", f"{self.body}", "three lengths >= 0 m")
 

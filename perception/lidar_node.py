@@ -19,12 +19,15 @@ class LidarNode(AislewiseNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("lidar", **kwargs)
-        self.settings = self.config(LidarConfig)
+        self.settings = self.config(LidarConfig, self.on_settings)
         self.robot = self.get_namespace().strip("/")
         self.frames = RobotFrames(self.robot)
         self._points = self.advertise(topics.POINTS)
         self.listen(topics.TF_STATIC, self.frames.on_static)
         self.listen(topics.POINTS_RAW, self.on_cloud)
+
+    def on_settings(self, settings: LidarConfig) -> None:
+        self.settings = settings
 
     def on_cloud(self, msg: Any) -> None:
         mount = self.frames.mount(msg.header.frame_id)

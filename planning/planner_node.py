@@ -4,58 +4,84 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aislewise_msgs.msg import FleetPlan
 from aislewise_msgs.srv import CancelOrder, OrderStatus, SubmitOrder
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
 from aislewise import messages, topics
+from aislewise.diagnostics import Concern, Timing
 from aislewise.errors import AislewiseError
+from aislewise.managed import ManagedNode, transition
 from aislewise.node import AislewiseNode, run
+from aislewise.settings import check, setting
 from aislewise.sitemap import SiteMap
-from aislewise.types import GroundingStatus, Order, OrderLine, Plan, WorldState
+from aislewise.types import GroundingStatus, Order, OrderLine, Plan, RobotPlan, WorldState
+from planning.health import planner_concerns, service_concern, store_concern
 from planning.planner import Planner, PlannerConfig
 from planning.protocol import decode_order
+from planning.route_view import RouteView
 from planning.service import PlanningService, RequestHandler
 from planning.store import MemoryStore, OrderStore, SqliteStore
 
 
 @dataclass(frozen=True)
 class PlannerNodeConfig:
-    """site: site map file, empty = from /site_map; store: SQLite file, empty = in memory (orders are lost on exit);
-    bind: ZeroMQ endpoint, empty = no service; seed: of every solver."""
+    """Parameters of the planner node, beside those of the planner itself."""
 
-    site: str = ""
-    store: str = ""
-    bind: str = "tcp://127.0.0.1:5570"
-    period_s: float = 0.5
-    seed: int = 0
+    site: str = setting("", "site map file; empty: from /site_map", live=False)
+    store: str = setting("", "SQLite file of the orders; empty: in memory, orders are lost on exit", live=False)
+    bind: str = setting("tcp://127.0.0.1:5570", "ZeroMQ endpoint of the planning service; empty: none", live=False)
+    period_s: float = setting(0.5, "between two plans, s", low=0.05, high=10.0)
+    seed: int = setting(0, "of every solver", low=0, high=2**31 - 1, live=False)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
-class PlannerNode(AislewiseNode):
-    """Plans every `period_s`; robots run only what is released to them."""
+class PlannerNode(ManagedNode):
+    """Plans every `period_s`; robots run only what is released to them. While it is not active nothing is released,
+    orders are still accepted and kept."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("planner", **kwargs)
-        self.settings = self.config(PlannerNodeConfig)
-        self.planner_config = self.config(PlannerConfig)
-        self.store: OrderStore = SqliteStore(self.settings.store) if self.settings.store else MemoryStore()
+        self.settings = self.config(PlannerNodeConfig, self.on_settings)
+        self.planner_config = self.config(PlannerConfig, self.on_planner_config)
+        self.store: OrderStore | None = None
         self.planner: Planner | None = None
         self.service: PlanningService | None = None
         self.plan: Plan | None = None
         self.plan_ms: deque[float] = deque(maxlen=100_000)
+        self._step = Timing()
         self._world: WorldState | None = None
+        self._world_ns = 0
+        self._checked_ns = -1
+        self._timer: Any = None
+        # Not a lifecycle publisher: an instruction that the service has accepted goes out, active or not.
+        self._instruction = AislewiseNode.advertise(self, topics.INSTRUCTION_TEXT)
+        self.autostart()
+
+    # --- lifecycle ---------------------------------------------------------------------------------
+
+    @transition
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self.store is None:  # it stays open through cleanup: orders in memory would be lost
+            self.store = SqliteStore(self.settings.store) if self.settings.store else MemoryStore()
         self._sent: dict[str, tuple[int, ...]] = {}
         self._routes: dict[str, Any] = {}
+        self._view = RouteView(self)
         self._fleet_plan = self.advertise(topics.FLEET_PLAN)
-        self._instruction = self.advertise(topics.INSTRUCTION_TEXT)
         self.with_site(self.settings.site, self.start)
+        return super().on_configure(state)
 
     def start(self, site: SiteMap) -> None:
         """Everything that needs to know the site."""
+        assert self.store is not None
         self.planner = Planner(site, self.store, self.planner_config, self.settings.seed)
         self.handler = RequestHandler(self.store, site, self.now_ns)
         if self.settings.bind:
@@ -66,40 +92,80 @@ class PlannerNode(AislewiseNode):
             self.get_logger().info(f"planning service at {self.service.endpoint}")
         self.listen(topics.WORLD_STATE, self.on_world)
         self.listen(topics.GROUNDED, self.on_grounded)
-        self.create_service(SubmitOrder, topics.SUBMIT_ORDER, self.on_submit)
-        self.create_service(OrderStatus, topics.ORDER_STATUS, self.on_status)
-        self.create_service(CancelOrder, topics.CANCEL_ORDER, self.on_cancel)
-        self.create_timer(self.settings.period_s, self.on_timer)
+        self.serve(SubmitOrder, topics.SUBMIT_ORDER, self.on_submit)
+        self.serve(OrderStatus, topics.ORDER_STATUS, self.on_status)
+        self.serve(CancelOrder, topics.CANCEL_ORDER, self.on_cancel)
+        self._timer = self.every(self.settings.period_s, self.on_timer)
+
+    @transition
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._world = None  # plans rest on what is heard from now on
+        return super().on_activate(state)
+
+    def give_back(self) -> None:
+        if self.service is not None:
+            self.service.stop()
+        self.service = self.planner = None
+        super().give_back()
+
+    @transition
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        outcome = super().on_shutdown(state)
+        self.close_store()
+        return outcome
+
+    def close_store(self) -> None:
+        if self.store is not None:
+            self.store.close()
+
+    def destroy_node(self) -> None:
+        super().destroy_node()
+        self.close_store()
+
+    def on_settings(self, settings: PlannerNodeConfig) -> None:
+        self.settings = settings
+        self.retime(self._timer, settings.period_s)
+
+    def on_planner_config(self, config: PlannerConfig) -> None:
+        self.planner_config = config
+        if self.planner is not None:
+            self.planner.reconfigure(config)
+
+    # --- planning ----------------------------------------------------------------------------------
 
     def on_world(self, msg: Any) -> None:
-        self._world = messages.from_world_msg(msg)
+        self._world, self._world_ns = messages.from_world_msg(msg), self.now_ns()
 
     def on_timer(self) -> None:
         if self._world is None or self.planner is None:
             return
         started = time.perf_counter()
         self.plan = self.planner.step(self._world, self.now_ns())
-        self.plan_ms.append((time.perf_counter() - started) * 1e3)
+        ms = (time.perf_counter() - started) * 1e3
+        self.plan_ms.append(ms)
+        self._step.add(ms)
         self.publish(self.plan)
 
     def publish(self, plan: Plan) -> None:
         """Routes go out when they change; the plan as a whole always."""
+        assert self.planner is not None
         for robot_plan in plan.robots:
             seqs = tuple(w.seq for w in robot_plan.released)
-            if self._sent.get(robot_plan.robot) == seqs:
-                continue
-            self._sent[robot_plan.robot] = seqs
-            if robot_plan.robot not in self._routes:
-                self._routes[robot_plan.robot] = self.advertise(topics.ROUTE, f"/{robot_plan.robot}/")
-            self._routes[robot_plan.robot].publish(
-                messages.to_route_msg(robot_plan, plan.version, plan.stamp_ns)
-            )
+            if self._sent.get(robot_plan.robot) != seqs:
+                self._sent[robot_plan.robot] = seqs
+                self._publish_route(robot_plan, plan)
         self._fleet_plan.publish(
             FleetPlan(
                 header=messages.header(plan.stamp_ns, "map"), version=plan.version,
                 world_version=plan.world_version, plan_json=msgspec.json.encode(plan).decode(),
             )
         )
+        self._view.publish(plan, self.planner.site)
+
+    def _publish_route(self, robot_plan: RobotPlan, plan: Plan) -> None:
+        if robot_plan.robot not in self._routes:
+            self._routes[robot_plan.robot] = self.advertise(topics.ROUTE, f"/{robot_plan.robot}/")
+        self._routes[robot_plan.robot].publish(messages.to_route_msg(robot_plan, plan.version, plan.stamp_ns))
 
     # --- instructions ------------------------------------------------------------------------------
 
@@ -132,6 +198,7 @@ class PlannerNode(AislewiseNode):
         return response
 
     def on_status(self, request: Any, response: Any) -> Any:
+        assert self.store is not None
         try:
             record = self.store.get(request.order_id)
             response.found, response.state = True, record.state.value
@@ -141,6 +208,7 @@ class PlannerNode(AislewiseNode):
         return response
 
     def on_cancel(self, request: Any, response: Any) -> Any:
+        assert self.store is not None
         try:
             self.store.request_cancel(request.order_id, self.now_ns())
             response.accepted = True
@@ -148,13 +216,15 @@ class PlannerNode(AislewiseNode):
             response.code, response.message = error.code, str(error)
         return response
 
-    def destroy_node(self) -> None:
-        if self.service is not None:
-            self.service.stop()
-        super().destroy_node()
+    # --- diagnostics -------------------------------------------------------------------------------
+
+    def concerns(self, now_ns: int) -> Iterable[Concern]:
+        yield from super().concerns(now_ns)
+        yield store_concern(self.store, self.settings.store)
+        yield service_concern(self.service, self.settings.bind)
+        if self.is_active:
+            yield from planner_concerns(self.planner, self.plan, self._step, self.settings.period_s)
 
 
 def main(args: list[str] | None = None) -> int:
     return run(PlannerNode, args)
-
-

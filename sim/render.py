@@ -3,12 +3,16 @@ interpreter's lock, so that threads would wait for one another and hold up whoev
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import pickle
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 
 from aislewise.types import Pose2D
 from sim.scene import Base, Placed, Scene
@@ -65,8 +69,9 @@ class RenderPool:
         self._pool = ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(base,)
         )
-        for _ in range(workers):  # they start now, not with the first frame
-            self._pool.submit(_warm_up)
+        with _blocked_interrupts():  # they start now, not with the first frame
+            for _ in range(workers):
+                self._pool.submit(_warm_up)
 
     def render_all(self, moment: Moment, views: Sequence[View]) -> Iterator[Seen]:
         """In the order of the views, each as soon as it is ready; the same frames as without a pool."""
@@ -78,7 +83,25 @@ class RenderPool:
         return sorted(self._pool._processes or ())
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Ends the workers at once, whatever they are at: what they render nobody will look at."""
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+@contextlib.contextmanager
+def _blocked_interrupts() -> Iterator[None]:
+    """Processes started meanwhile never see SIGINT: a Ctrl-C in the terminal reaches the whole group, and it is the
+    parent who decides when the work ends."""
+    resource_tracker.ensure_running()  # starting it unblocks signals
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _base: Base | None = None
@@ -89,7 +112,15 @@ _latest: tuple[int, Moment, Scene] | None = None
 def _start(base: Base) -> None:
     global _base
     _base = base
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides when the work ends
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed leaves no workers behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _warm_up() -> None:

@@ -159,10 +159,9 @@ def timeline(shift: Shift) -> Any:
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    store = shift.planner.store
     records = sorted(shift.records(), key=lambda r: (r.order.release_ns, r.order.order_id))
     events: dict[str, list[Any]] = {}
-    for event in store.events():
+    for event in shift.order_events():
         events.setdefault(event.order_id, []).append(event)
     figure = Figure(figsize=(11, 0.3 * len(records) + 1.5), layout="constrained")
     axes = figure.subplots()

@@ -36,7 +36,9 @@ from fusion.world_node import WorldNode
 from perception.camera_node import CameraNode
 from perception.instruction_node import InstructionNode
 from perception.lidar_node import LidarNode
+from planning.orders import OrderEvent
 from planning.planner_node import PlannerNode
+from planning.store import OrderStore
 from pocketros.testing import spin_until_idle
 from sim.demand import make_orders
 from sim.recorder import Recorder
@@ -98,6 +100,7 @@ class Shift:
         self.manager: subprocess.Popen[bytes] | None = None
         self.wall_s = 0.0
         self._acknowledged = 0
+        self._history: tuple[list[OrderRecord], list[OrderEvent]] | None = None
 
     # --- building ----------------------------------------------------------------------------------
 
@@ -170,7 +173,16 @@ class Shift:
 
     def records(self) -> list[OrderRecord]:
         """Every accepted order, the instructions' among them."""
-        return self.planner.store.list(limit=100_000)
+        return self._history[0] if self._history is not None else self._store.list(limit=100_000)
+
+    def order_events(self) -> list[OrderEvent]:
+        """Every change of every order, oldest first."""
+        return self._history[1] if self._history is not None else self._store.events()
+
+    @property
+    def _store(self) -> OrderStore:
+        assert self.planner.store is not None
+        return self.planner.store
 
     def _wait_for_orders(self) -> None:
         """Hold the clock until every order released by now has been acknowledged."""
@@ -198,6 +210,8 @@ class Shift:
             self._orders_file.unlink(missing_ok=True)
         if self.recorder is not None:
             self.recorder.close()
+        if self._history is None:  # the planner closes its store
+            self._history = self.records(), self.order_events()
         for node in self.nodes:
             node.destroy_node()
         rclpy.try_shutdown()

@@ -15,14 +15,17 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
-from rosgraph_msgs.msg import Clock
+from rclpy.clock import Clock, ClockType
+from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import BatteryState, CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
 from aislewise import messages, topics
+from aislewise.clock import to_ns
 from aislewise.geometry import compose, inverse
 from aislewise.node import AislewiseNode, run
+from aislewise.settings import check, setting
 from aislewise.types import Pose2D
 from sim.render import RenderPool
 from sim.scenario import Scenario, load_scenario
@@ -32,18 +35,21 @@ from sim.world import SimWorld
 
 @dataclass(frozen=True)
 class SimNodeConfig:
-    """scenario: name or file; robots and seed: -1 keeps the scenario's; tick_s: physics step;
-    state_every, sense_every: in ticks (5 Hz states, 2 Hz sensors); rate: simulated over wall seconds;
-    workers: processes that render; 0 = this one, -1 = one for each core but one."""
+    """Parameters of the simulator."""
 
-    scenario: str = "shift"
-    robots: int = -1
-    seed: int = -1
-    tick_s: float = 0.1
-    state_every: int = 2
-    sense_every: int = 5
-    rate: float = 1.0
-    workers: int = -1
+    scenario: str = setting("shift", "name of a scenario, or a file", live=False)
+    robots: int = setting(-1, "number of robots; -1: the scenario's", low=-1, high=64, live=False)
+    seed: int = setting(-1, "of the scenario; -1: its own", low=-1, high=2**31 - 1, live=False)
+    tick_s: float = setting(0.1, "physics step, s", low=0.01, high=0.5, live=False)
+    state_every: int = setting(2, "ticks between two reports of a robot", low=1, high=100, live=False)
+    sense_every: int = setting(5, "ticks between two sets of sensor data", low=1, high=100, live=False)
+    rate: float = setting(1.0, "simulated over wall seconds", low=0.01, high=100.0)
+    workers: int = setting(
+        -1, "processes that render; 0: this one; -1: one for each core but one", low=-1, high=64, live=False
+    )
+
+    def __post_init__(self) -> None:
+        check(self, "sim.")
 
 
 class SimNode(AislewiseNode):
@@ -51,7 +57,7 @@ class SimNode(AislewiseNode):
 
     def __init__(self, scenario: Scenario | None = None, lockstep: bool = False, **kwargs: Any) -> None:
         super().__init__("sim", **kwargs)
-        self.settings = self.config(SimNodeConfig)
+        self.settings = self.config(SimNodeConfig, self.on_settings)
         if scenario is None:
             changes = {
                 k: v for k in ("robots", "seed") if (v := getattr(self.settings, k)) >= 0
@@ -75,8 +81,15 @@ class SimNode(AislewiseNode):
         self._out = {name: self._robot_topics(name) for name in self.world.robots}
         self._site.publish(String(data=json.dumps(self.world.site.to_json())))
         self._tf_static.publish(TFMessage(transforms=self._mounts()))
-        if not lockstep:
-            self.create_timer(self.settings.tick_s / self.settings.rate, self.tick)
+        self._pace: Any = None
+        if not lockstep:  # paced by a clock that runs by itself: our own node may use simulated time, too
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._pace = self.create_timer(self.settings.tick_s / self.settings.rate, self.tick, clock=steady)
+
+    def on_settings(self, settings: SimNodeConfig) -> None:
+        self.settings = settings
+        if self._pace is not None:
+            self._pace.timer_period_ns = to_ns(settings.tick_s / settings.rate)
 
     @property
     def workers(self) -> list[int]:
@@ -100,7 +113,7 @@ class SimNode(AislewiseNode):
         """One physics step, and whatever is due to be published after it."""
         self.world.step(self.settings.tick_s)
         self.ticks += 1
-        self._clock_pub.publish(Clock(clock=messages.to_stamp(self.world.now_ns)))
+        self._clock_pub.publish(ClockMsg(clock=messages.to_stamp(self.world.now_ns)))
         for text in self.world.due_instructions():
             self._instruction.publish(String(data=text))
         if self.ticks % self.settings.state_every == 0:

@@ -1,0 +1,210 @@
+"""The planner node: orders and routes through its lifecycle, live settings, diagnostics, what it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
+
+from aislewise import messages, topics, visual
+from aislewise.clock import to_ns
+from aislewise.node import AislewiseNode
+from aislewise.types import OrderState
+from planning.client import PlanningClient
+from planning.planner_node import PlannerNode
+from planning.rehearsal import Rehearsal
+from pocketros.testing import spin_until_idle
+
+
+class Floor:
+    """A planner node in simulated time, and robots that run what it releases."""
+
+    def __init__(self, make: Any, folder: Path, **parameters: Any) -> None:
+        rclpy.init(args=["--ros-args", "-p", "use_sim_time:=true"])
+        self.site = make.site()
+        file = folder / "site.json"
+        self.site.save(file)
+        values = {"site": str(file), "bind": "tcp://127.0.0.1:*", "store": str(folder / "orders.sqlite")} | parameters
+        self.node = PlannerNode(parameter_overrides=[Parameter(k, value=v) for k, v in values.items()])
+        self.bench = AislewiseNode("bench")
+        self.floor = Rehearsal(self.site, {"r0": 0, "r1": 8})
+        self.clock = self.bench.advertise(topics.CLOCK)
+        self.world = self.bench.advertise(topics.WORLD_STATE)
+        self.routes: list[Any] = []
+        self.got: dict[str, list[Any]] = {}
+        for robot in self.floor.robots:
+            self.bench.listen(topics.ROUTE, self.routes.append, f"/{robot}/")
+        self.executor = SingleThreadedExecutor()
+        for node in (self.node, self.bench):
+            self.executor.add_node(node)
+        self.blind = False
+
+    def hear(self, topic: topics.Topic, prefix: str = "") -> list[Any]:
+        got = self.got.setdefault(prefix + topic.name, [])
+        self.bench.listen(topic, got.append, prefix)
+        return got
+
+    def run(self, ticks: int, until: Callable[[], bool] = lambda: False) -> None:
+        for _ in range(ticks):
+            if until():
+                return
+            if not self.blind:
+                self.world.publish(messages.to_world_msg(self.floor.world()))
+            self.clock.publish(Clock(clock=messages.to_stamp(self.floor.now_ns)))
+            spin_until_idle(self.executor)
+            if self.node.plan is not None:
+                self.floor.obey(self.node.plan)
+            self.floor.tick()
+
+    def status(self, concern: str) -> Any:
+        reports = self.got[topics.DIAGNOSTICS.name]
+        return next(s for m in reversed(reports) for s in m.status if s.name == f"/planner: {concern}")
+
+    def close(self) -> None:
+        for node in (self.node, self.bench):
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+@pytest.fixture
+def floor(make: Any, tmp_path: Path) -> Iterator[Floor]:
+    out = Floor(make, tmp_path)
+    yield out
+    out.close()
+
+
+def submit(floor: Floor, make: Any, name: str = "o") -> None:
+    assert floor.node.service is not None
+    with PlanningClient(floor.node.service.endpoint) as client:
+        client.submit(make.order(name, ("face-0-0", "station-1")))
+
+
+def done(floor: Floor) -> bool:
+    return all(r.state is OrderState.DONE for r in floor.node.store.list())
+
+
+def test_orders_come_over_zeromq_and_are_carried_out(floor: Floor, make: Any) -> None:
+    submit(floor, make)
+    floor.run(400, lambda: done(floor))
+    assert done(floor) and floor.routes and not floor.floor.violations
+
+
+def test_while_inactive_nothing_is_released_and_orders_are_still_accepted(floor: Floor, make: Any) -> None:
+    submit(floor, make, "first")
+    floor.run(5)
+    floor.node.trigger_deactivate()
+    sent, version = len(floor.routes), floor.node.plan.version
+    submit(floor, make, "second")
+    floor.run(30)
+    assert len(floor.routes) == sent and floor.node.plan.version == version
+    assert not any(w.waypoints for w in floor.floor.robots.values())  # they have run what they had, and stand
+    assert [r.order.order_id for r in floor.node.store.list()] == ["first", "second"]
+    floor.node.trigger_activate()
+    floor.run(600, lambda: done(floor))
+    assert done(floor) and not floor.floor.violations
+
+
+def test_cleanup_and_configure_lose_no_order(floor: Floor, make: Any) -> None:
+    submit(floor, make)
+    floor.run(8)
+    for step in ("deactivate", "cleanup", "configure", "activate"):
+        getattr(floor.node, f"trigger_{step}")()
+    floor.run(600, lambda: done(floor))
+    assert done(floor)
+
+
+def test_orders_in_memory_outlive_cleanup(make: Any, tmp_path: Path) -> None:
+    floor = Floor(make, tmp_path, store="")
+    try:
+        submit(floor, make)
+        for step in ("deactivate", "cleanup", "configure", "activate"):
+            getattr(floor.node, f"trigger_{step}")()
+        floor.run(600, lambda: done(floor))
+        assert [r.state for r in floor.node.store.list()] == [OrderState.DONE]
+    finally:
+        floor.close()
+
+
+def test_an_instruction_accepted_while_inactive_goes_out(floor: Floor) -> None:
+    words = floor.hear(topics.INSTRUCTION_TEXT)
+    floor.node.trigger_deactivate()
+    with PlanningClient(floor.node.service.endpoint) as client:
+        client.instruct("bring it")
+    floor.run(1)
+    assert [w.data for w in words] == ["bring it"]
+
+
+def test_limits_of_the_planner_change_live_and_unsafe_ones_do_not(floor: Floor, make: Any) -> None:
+    node = floor.node
+    submit(floor, make)
+    floor.run(3)
+    assert node.set_parameters([Parameter("lookahead", value=1), Parameter("margin_m", value=0.5)])[0].successful
+    assert node.planner.config.lookahead == 1 and node.planner.config.margin_m == 0.5
+    floor.run(10)
+    floor.run(20)
+    assert all(len([w for w in r.released if not w.action]) <= 1 for r in node.plan.robots)
+    too_far = node.set_parameters([Parameter("lookahead", value=40)])[0]
+    assert not too_far.successful and "lookahead" in too_far.reason and "horizon 20" in too_far.reason
+    assert not node.set_parameters([Parameter("capacity", value=5)])[0].successful
+
+
+def test_the_period_changes_live(floor: Floor) -> None:
+    floor.run(3)
+    floor.node.set_parameters([Parameter("period_s", value=5.0)])
+    before, start = floor.node.plan.version, floor.floor.now_ns
+    floor.run(40)
+    assert floor.node.plan.version - before == (floor.floor.now_ns - start) // to_ns(5.0)
+
+
+def test_diagnostics_say_how_it_plans_and_what_is_wrong(floor: Floor, make: Any) -> None:
+    floor.hear(topics.DIAGNOSTICS)
+    submit(floor, make)
+    floor.run(10)
+    plan = {v.key: v.value for v in floor.status("planner").values}
+    assert floor.status("planner").level == DiagnosticStatus.OK and "plan p50 ms" in plan and plan["robots"] == "2"
+    assert floor.status("checker").level == DiagnosticStatus.OK
+    assert {v.key for v in floor.status("store").values} >= {"file", "open orders"}
+    assert floor.status("service").level == DiagnosticStatus.OK
+    assert any(v.key in ("ASSIGNED", "RUNNING") for v in floor.status("orders").values)
+    floor.blind = True
+    floor.run(12)
+    assert floor.status("input /world_state").level == DiagnosticStatus.ERROR
+    floor.node.trigger_deactivate()
+    floor.node.store.close()
+    floor.run(3)
+    assert floor.status("store").level == DiagnosticStatus.ERROR
+
+
+def test_a_robot_with_a_problem_is_reported(floor: Floor) -> None:
+    floor.hear(topics.DIAGNOSTICS)
+    floor.run(4)
+    floor.floor.robots["r1"].problem = "motor hot"
+    floor.run(6)
+    assert floor.status("planner").level == DiagnosticStatus.WARN
+    assert floor.status("planner").message == "left out: r1: motor hot"
+
+
+def test_routes_are_shown_only_to_those_who_look(floor: Floor, make: Any) -> None:
+    submit(floor, make)
+    paths, markers = floor.hear(topics.ROUTE_PATH, "/r0/"), floor.hear(topics.WORLD_MARKERS)
+    planned = floor.hear(topics.PLANNED_PATH, "/r0/")
+    floor.run(8)
+    released = next(r for r in floor.node.plan.robots if r.robot == "r0").released
+    assert visual.from_path_msg(paths[-1]) == [(w.x_m, w.y_m) for w in released]
+    assert visual.from_path_msg(planned[-1])[:1] == visual.from_path_msg(paths[-1])[-1:]
+    assert {m.ns for m in markers[-1].markers} <= {"routes", "routes_planned"} and markers[-1].markers
+    floor.got.clear()
+    shown: list[Any] = []
+    view = floor.node._view
+    view._node = None  # would fail if anything new were advertised or drawn
+    floor.bench.destroy_node()
+    view._book.write = lambda *_: shown.append(1)  # type: ignore[method-assign]
+    view.publish(floor.node.plan, floor.site)
+    assert not shown
