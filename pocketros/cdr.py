@@ -154,10 +154,9 @@ def _to_rosbags(field: Field) -> Any:
     from rosbags.interfaces import Nodetype
 
     kind = field.type
-    is_message = kind.is_message
-    element = (
-        (Nodetype.NAME, kind.base) if is_message else (Nodetype.BASE, (kind.base, kind.string_bound))
-    )
+    base = "uint8" if kind.base == "char" else kind.base  # as rosidl has it, also in type hashes
+    node = Nodetype.NAME if kind.is_message else Nodetype.BASE
+    element = (node, base if kind.is_message else (base, kind.string_bound))
     if not kind.array:
         return element
     node = Nodetype.ARRAY if kind.array == "fixed" else Nodetype.SEQUENCE

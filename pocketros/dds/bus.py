@@ -259,8 +259,9 @@ class DdsBus(GraphWaiter):
             status = IncompatibleQosStatus()
             role = "offered" if half.is_writer else "requested"
             getattr(dds, f"dds_get_{role}_incompatible_qos_status")(entity, ct.byref(status))
-            for _ in range(max(1, status.total_count_change)):
-                endpoint.report_mismatch(POLICY_NAMES.get(status.last_policy_id, "UNKNOWN"))
+            policy = POLICY_NAMES.get(status.last_policy_id)  # others: types, which discovery reports
+            for _ in range(max(1, status.total_count_change) if policy else 0):
+                endpoint.report_mismatch(policy)
         if happened & (capi.PUBLICATION_MATCHED | capi.SUBSCRIPTION_MATCHED):
             if endpoint.on_match:
                 endpoint.on_match(capi.matched(entity, half.is_writer))
@@ -278,9 +279,10 @@ class DdsBus(GraphWaiter):
             condition = check(dds.dds_create_readcondition(reader, capi.ANY_STATE), "read condition")
             self._attach(condition, functools.partial(self._graph_changed, take, reader))
         topic = self._topic(GRAPH_TOPIC, naming.dds_type(GRAPH_TYPE))
-        with dds_qos(_GraphQos(keep_all=True)) as qos:
+        user_data = f"typehash={cdr.type_hash(GRAPH_TYPE)};"
+        with dds_qos(_GraphQos(keep_all=True), user_data) as qos:
             reader = check(dds.dds_create_reader(participant, topic, qos, None), GRAPH_TOPIC)
-        with dds_qos(_GraphQos(keep_all=False)) as qos:
+        with dds_qos(_GraphQos(keep_all=False), user_data) as qos:
             writer = check(dds.dds_create_writer(participant, topic, qos, None), GRAPH_TOPIC)
         self._on_data(reader, self._on_node_info)
         return writer

@@ -14,7 +14,7 @@ from pocketros.messages import message_class
 
 from . import naming
 from .capi import ALREADY_DELETED, INFINITY, TIMEOUT, check, dds, instance_handle, matched
-from .raw import write
+from .raw import CDR_LE, write
 
 if TYPE_CHECKING:
     from .bus import DdsBus
@@ -41,6 +41,8 @@ class _End:
                 f"{self._endpoint.name}: a message of {len(data)} bytes is over the limit of "
                 f"{self._bus.max_bytes} (POCKETROS_MAX_MESSAGE_BYTES)"
             )
+        if len(data) <= len(CDR_LE):
+            raise cdr.CdrError(f"{self._endpoint.name}: {len(data)} bytes are no message")
         code = write(self._writer, data)
         if code == TIMEOUT:  # flow control: a reliable reader does not keep up
             self._endpoint.report_lost("LOST")

@@ -30,11 +30,15 @@ CDR_LE = b"\x00\x01\x00\x00"
 
 @functools.cache
 def _opaque(type_name: str) -> Any:
-    """A type of one byte under the wanted name: enough for matching, which goes by name."""
+    """A type of one byte under the wanted name: enough for matching, which goes by name.
+
+    Between two peers that know type objects (XTypes) it goes by structure instead: so the byte's name
+    is made of the type's, or all our types would be taken for the same.
+    """
     cls = cyclonedds.idl.make_idl_struct(
         type_name.rsplit("::", 1)[-1],
         type_name.replace("::", "."),
-        {"data": cyclonedds.idl.types.uint8},
+        {type_name.replace("::", "_"): cyclonedds.idl.types.uint8},
     )
     return dataclasses.dataclass(cls)
 
