@@ -10,10 +10,10 @@ MAX_NODE_NAME = 255
 
 
 def find_name_error(name: str, kind: str) -> tuple[str, int] | None:
-    """(what is wrong, index) for a "node", "namespace" or "topic" name, or None if it is valid.
+    """(what is wrong, index) for a "node", "namespace", "topic" or "full topic" name, or None.
 
     Topics may be relative, absolute or private (`~`, `~/x`) and hold `{node}`, `{ns}`,
-    `{namespace}`.
+    `{namespace}`; full ones are absolute and expanded.
     """
     if not name:
         return f"{kind} name must not be empty", 0
@@ -29,6 +29,11 @@ def find_name_error(name: str, kind: str) -> tuple[str, int] | None:
             return None
         if not name.startswith("/"):
             return "namespace must be absolute, it must lead with a '/'", 0
+    if kind == "full topic":
+        if not name.startswith("/"):
+            return "topic name must be absolute, it must lead with a '/'", 0
+        if bad := re.search(r"[^A-Za-z0-9_/]", name):
+            return "topic name must not contain characters other than alphanumerics, '_', or '/'", bad.start()
     return _find_topic_error(name)
 
 

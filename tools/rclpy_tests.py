@@ -35,11 +35,12 @@ NAMES = (
     "service_introspection create_while_spinning destruction destruction_order waitable"
 ).split()
 LIMIT_S = 240
-C_HANDLE = re.compile(r"\b_rclpy\b|\.handle\b|\b_rclpy_pybind11\b|\brclpy\.impl\b|\brclpy_implementation\b|\.__handle\b")
+C_HANDLE = re.compile(r"\b_rclpy\b|\.handle\b|\b_rclpy_pybind11\b|\brclpy\.impl\b|\brclpy_implementation\b|\bget_c_\w+\(")
 RULE = (
-    "A function touches private C handles if its source, or that of its class's setUp or tearDown, has `_rclpy`, "
-    "`.handle`, `_rclpy_pybind11`, `rclpy.impl` or `rclpy_implementation` in it, or a name that its file imports "
-    "from `rclpy.impl`. pocketros has no C handles, so some of these cannot pass."
+    "A function touches private C handles if its source, or that of its class's setUp or tearDown, or of a helper in "
+    "its file that it calls, has `_rclpy`, `.handle`, `_rclpy_pybind11`, `rclpy.impl`, `rclpy_implementation` or "
+    "`get_c_...(` in it, or a name that its file imports from `rclpy.impl`. pocketros has no C handles, so some of "
+    "these cannot pass."
 )
 
 
@@ -66,7 +67,7 @@ class Result:
 def read_functions(source: str) -> tuple[set[str], set[str]]:
     """(names of all test functions, those that touch private C handles), as in pytest's node ids."""
     tree = ast.parse(source)
-    imported = {
+    imported = {  # names that stand for C handles
         alias.asname or alias.name
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rclpy.impl")
@@ -79,6 +80,9 @@ def read_functions(source: str) -> tuple[set[str], set[str]]:
         text = ast.get_source_segment(source, node) or ""
         return bool(C_HANDLE.search(text)) or any(re.search(rf"\b{name}\b", text) for name in imported)
 
+    helpers = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and not n.name.startswith("test")]
+    imported |= {n.name for n in helpers if is_private(n)}  # whoever calls them is private too
+
     def visit(body: Sequence[ast.stmt], prefix: str) -> None:
         methods = [node for node in body if isinstance(node, ast.FunctionDef)]
         fixtures = any(is_private(m) for m in methods if m.name.lower().startswith(("setup", "teardown")))
@@ -88,8 +92,12 @@ def read_functions(source: str) -> tuple[set[str], set[str]]:
                 if fixtures or is_private(node):
                     private.add(prefix + node.name)
         for node in body:
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef) and is_collected(node):
                 visit(node.body, f"{node.name}::")
+
+    def is_collected(node: ast.ClassDef) -> bool:
+        """As pytest does it: by the class's name or unittest's base class."""
+        return node.name.startswith("Test") or any("TestCase" in ast.unparse(base) for base in node.bases)
 
     visit(tree.body, "")
     return functions, private

@@ -8,7 +8,9 @@ from __future__ import annotations
 if __name__ != "rclpy":
     raise ImportError("call pocketros.activate(), then import rclpy")
 
+import importlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import signals as _signals
@@ -26,6 +28,16 @@ __all__ = [
     "get_rmw_implementation_identifier", "init", "ok", "shutdown", "spin", "spin_once",
     "spin_until_future_complete", "try_shutdown",
 ]  # fmt: skip
+
+
+_MODULES = frozenset(path.stem for path in Path(__file__).parent.iterdir() if path.stem[:1].isalpha())
+
+
+def __getattr__(name: str) -> Any:
+    """`rclpy.executors` and the like work after a plain `import rclpy`, as they do in rclpy."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'rclpy' has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")
 
 
 def init(

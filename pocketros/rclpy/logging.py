@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 from pocketros.arguments import Arguments
 
 __all__ = ["LoggingSeverity", "RcutilsLogger", "clear_config", "get_logger",
-           "get_logger_effective_level", "get_logger_level",
+           "get_logger_effective_level", "get_logger_level", "get_logging_directory",
            "get_logging_severity_from_string", "set_logger_level"]  # fmt: skip
 
 
@@ -68,6 +70,16 @@ def get_logger_effective_level(name: str) -> LoggingSeverity:
     return RcutilsLogger(name).get_effective_level()
 
 
+def get_logging_directory() -> Path:
+    """Where ROS keeps log files: ROS_LOG_DIR, else $ROS_HOME/log, else ~/.ros/log.
+
+    pocketros itself writes none.
+    """
+    if directory := os.environ.get("ROS_LOG_DIR"):
+        return Path(directory).expanduser()
+    return Path(os.environ.get("ROS_HOME") or "~/.ros").expanduser() / "log"
+
+
 def get_logging_severity_from_string(log_severity: str) -> LoggingSeverity:
     try:
         return LoggingSeverity[log_severity.upper()]
@@ -80,7 +92,7 @@ class RcutilsLogger:
 
     def __init__(self, name: str = "") -> None:
         self.name = name
-        self._contexts: dict[tuple[str, int], dict[str, Any]] = {}
+        self._contexts: dict[tuple[str, str, int, int], dict[str, Any]] = {}
 
     def get_child(self, name: str) -> RcutilsLogger:
         if not name:
@@ -135,21 +147,26 @@ class RcutilsLogger:
                 raise TypeError(
                     f"parameter {option!r} is not one of the recognized logging options {_FILTERS}"
                 )
-        caller = _caller()
-        if kwargs and not self._passes(caller, severity, kwargs):
+        caller, instruction = _caller()
+        if not self._passes((*caller, instruction), severity, name or self.name, kwargs):
             return False
         _emit(severity, name or self.name, message, caller)
         return True
 
-    def _passes(self, caller: tuple[str, str, int], severity: int, options: dict[str, Any]) -> bool:
+    def _passes(
+        self, caller: tuple[str, str, int, int], severity: int, name: str, options: dict[str, Any]
+    ) -> bool:
+        """Apply the filters of one calling instruction, which must not vary from call to call."""
         if "throttle_time_source_type" in options and not options.get("throttle_duration_sec"):
             raise TypeError(
                 "required parameter throttle_duration_sec not specified for throttle_time_source_type"
             )
         with _lock:
-            state = self._contexts.setdefault((caller[0], caller[2]), {"severity": severity})
+            state = self._contexts.setdefault(caller, {"severity": severity, "name": name})
             if state["severity"] != severity:
                 raise ValueError("Logger severity cannot be changed between calls.")
+            if state["name"] != name:
+                raise ValueError("Logger name cannot be changed between calls.")
             if state.setdefault("options", options) != options:
                 raise ValueError("Logging filter parameters cannot be changed between calls.")
             period = options.get("throttle_duration_sec")
@@ -172,12 +189,13 @@ class RcutilsLogger:
 _root_logger = RcutilsLogger()
 
 
-def _caller() -> tuple[str, str, int]:
-    """(file, function, line) of the first frame outside this module."""
+def _caller() -> tuple[tuple[str, str, int], int]:
+    """(file, function, line) of the first frame outside this module, and its instruction there."""
     frame = sys._getframe(1)
     while frame.f_globals is globals() and frame.f_back is not None:
         frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_code.co_name, frame.f_lineno
+    code = frame.f_code
+    return (code.co_filename, code.co_name, frame.f_lineno), frame.f_lasti
 
 
 def _emit(severity: LoggingSeverity, name: str, message: str, caller: tuple[str, str, int]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from pocketros import arguments, names
@@ -15,7 +16,12 @@ from .client import Client
 from .clock import Clock, ROSClock
 from .constants import S_TO_NS
 from .context import Context
-from .event_handler import EventState, PublisherEventCallbacks, SubscriptionEventCallbacks
+from .event_handler import (
+    EventHandler,
+    EventState,
+    PublisherEventCallbacks,
+    SubscriptionEventCallbacks,
+)
 from .exceptions import (
     InvalidHandle,
     InvalidNamespaceException,
@@ -28,6 +34,7 @@ from .exceptions import (
 )
 from .guard_condition import GuardCondition
 from .logging import RcutilsLogger, get_logger
+from .logging_service import LoggingService
 from .node_graph import GraphInterface
 from .node_parameters import ParameterInterface
 from .node_services import LogPublisher, ParameterService
@@ -38,6 +45,8 @@ from .service import DeferredService, Service
 from .subscription import Subscription
 from .time_source import TimeSource
 from .timer import Rate, Timer
+from .type_description_service import TypeDescriptionService
+from .type_support import check_is_valid_msg_type, check_is_valid_srv_type
 from .utilities import get_default_context
 
 _E = TypeVar("_E", bound=Entity)
@@ -59,6 +68,7 @@ class Node(ParameterInterface, GraphInterface):
         parameter_overrides: list[Parameter] | None = None,
         allow_undeclared_parameters: bool = False,
         automatically_declare_parameters_from_overrides: bool = False,
+        enable_logger_service: bool = False,
     ) -> None:
         self.context = context or get_default_context()
         if not self.context.ok():
@@ -95,6 +105,8 @@ class Node(ParameterInterface, GraphInterface):
         self._time_source = TimeSource(node=self)
         self._time_source.attach_clock(self._clock)
         self._parameter_service = ParameterService(self) if start_parameter_services else None
+        self._logger_service = LoggingService(self) if enable_logger_service else None
+        self._type_description_service = TypeDescriptionService(self)
         self.context.track_node(self)
 
     # ------------------------------------------------------------------ identity
@@ -157,8 +169,9 @@ class Node(ParameterInterface, GraphInterface):
         yield from self._guards
 
     def _entities(self) -> list[Any]:
+        events = [e for entity in (*self._publishers, *self._subscriptions) for e in entity.event_handlers]
         return [
-            *self._timers, *self._subscriptions, *self._guards, *self._clients, *self._services
+            *events, *self._timers, *self._subscriptions, *self._guards, *self._clients, *self._services
         ]  # fmt: skip
 
     # ------------------------------------------------------------------ names
@@ -201,10 +214,14 @@ class Node(ParameterInterface, GraphInterface):
         qos_overriding_options: Any = None,
         publisher_class: type[Publisher] = Publisher,
     ) -> Publisher:
-        endpoint = self._endpoint("publisher", topic, msg_type, _as_qos(qos_profile))
-        self._watch(endpoint, event_callbacks, qos_overriding_options)
+        check_is_valid_msg_type(msg_type)
+        qos = self._overridden(Publisher, topic, qos_profile, qos_overriding_options)
+        endpoint = self._endpoint("publisher", topic, msg_type, qos)
+        events = self._watch(endpoint, event_callbacks, callback_group, topic)
         publisher = publisher_class(self, msg_type, endpoint)
+        publisher.event_handlers = events
         self._publishers.append(publisher)
+        self._attach_all(events)
         return publisher
 
     def create_subscription(
@@ -222,10 +239,14 @@ class Node(ParameterInterface, GraphInterface):
     ) -> Subscription:
         if content_filter_options is not None:
             raise UnsupportedFeatureError("pocketros has no content filtered topics")
-        endpoint = self._endpoint("subscription", topic, msg_type, _as_qos(qos_profile))
-        self._watch(endpoint, event_callbacks, qos_overriding_options)
+        check_is_valid_msg_type(msg_type)
+        qos = self._overridden(Subscription, topic, qos_profile, qos_overriding_options)
+        endpoint = self._endpoint("subscription", topic, msg_type, qos)
+        events = self._watch(endpoint, event_callbacks, callback_group, topic)
         group = callback_group or self._default_callback_group
         subscription = Subscription(self, msg_type, endpoint, callback, group, raw)
+        subscription.event_handlers = events
+        self._attach_all(events)
         return self._adopt(self._subscriptions, subscription)
 
     def create_client(
@@ -236,6 +257,7 @@ class Node(ParameterInterface, GraphInterface):
         qos_profile: QoSProfile = qos_profile_services_default,
         callback_group: CallbackGroup | None = None,
     ) -> Client:
+        check_is_valid_srv_type(srv_type)
         endpoint = self._endpoint("client", srv_name, srv_type, qos_profile)
         group = callback_group or self._default_callback_group
         return self._adopt(self._clients, Client(self, srv_type, endpoint, group))
@@ -249,6 +271,7 @@ class Node(ParameterInterface, GraphInterface):
         qos_profile: QoSProfile = qos_profile_services_default,
         callback_group: CallbackGroup | None = None,
     ) -> Service:
+        check_is_valid_srv_type(srv_type)
         endpoint = self._endpoint("service", srv_name, srv_type, qos_profile)
         group = callback_group or self._default_callback_group
         return self._adopt(self._services, Service(self, srv_type, endpoint, callback, group))
@@ -297,15 +320,28 @@ class Node(ParameterInterface, GraphInterface):
             self._executor.wake()
         return entity
 
-    def _watch(self, endpoint: Endpoint, callbacks: Any, qos_overriding_options: Any) -> None:
-        if qos_overriding_options is not None:
-            raise UnsupportedFeatureError("pocketros has no QoS overriding options")
-        state = EventState(
-            callbacks, lambda text: self._logger.warning(f"{endpoint.kind} on {endpoint.name!r}: {text}")
-        )
-        endpoint.on_mismatch = state.mismatch
-        endpoint.on_match = state.match
-        endpoint.on_lost = state.lose
+    def _attach_all(self, entities: Iterable[Entity]) -> None:
+        for entity in entities if self._executor is not None else ():
+            entity._attach(self._executor, self._order)
+
+    def _watch(
+        self, endpoint: Endpoint, callbacks: Any, callback_group: CallbackGroup | None, topic: str
+    ) -> list[EventHandler]:
+        group = callback_group or self._default_callback_group
+        return EventState(endpoint, callbacks, group, self._logger.name, topic).handlers
+
+    def _overridden(
+        self, kind: type, topic: str, qos_or_depth: QoSProfile | int, options: Any
+    ) -> QoSProfile:
+        """The profile asked for; a copy with the policies that parameters override, if any may."""
+        qos = _as_qos(qos_or_depth)
+        if options is None:
+            return qos
+        from .qos_overriding_options import _declare_qos_parameters
+
+        qos = copy.copy(qos)
+        _declare_qos_parameters(kind, self, self.resolve_topic_name(topic), qos, options)
+        return qos
 
     # ------------------------------------------------------------------ destroying
 

@@ -11,6 +11,7 @@ from .exceptions import InvalidHandle
 from .qos import QoSProfile
 
 if TYPE_CHECKING:
+    from .event_handler import EventHandler
     from .node import Node
 
 
@@ -21,6 +22,7 @@ class Publisher:
         self.msg_type = msg_type
         self.qos_profile: QoSProfile = endpoint.qos
         self.topic = endpoint.name
+        self.event_handlers: list[EventHandler] = []
         self._node = node
         self._endpoint = endpoint
         self._writer: Any = node.context.bus.create_writer(endpoint)
@@ -50,6 +52,8 @@ class Publisher:
         return bool(self._writer.wait_for_acks(None if timeout is None else timeout.nanoseconds / 1e9))
 
     def destroy(self) -> None:
+        for handler in self.event_handlers:
+            handler.destroy()
         if self._writer is not None:
             self._writer.close()
             self._writer = None

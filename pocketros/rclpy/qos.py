@@ -6,16 +6,37 @@ import warnings
 from enum import Enum, IntEnum
 from typing import Any
 
+from pocketros.bus import mismatch
+
 from .duration import Duration, Infinite
 
 __all__ = [
     "DurabilityPolicy", "HistoryPolicy", "InvalidQoSProfileException", "LivelinessPolicy",
-    "QoSDurabilityPolicy", "QoSHistoryPolicy", "QoSLivelinessPolicy", "QoSPresetProfiles",
+    "QoSCompatibility", "QoSDurabilityPolicy", "QoSHistoryPolicy", "QoSLivelinessPolicy",
+    "QoSPolicyKind", "QoSPresetProfiles",
     "QoSProfile", "QoSReliabilityPolicy", "ReliabilityPolicy",
-    "qos_profile_action_status_default", "qos_profile_default",
+    "qos_check_compatible", "qos_policy_name_from_kind", "qos_profile_action_status_default",
+    "qos_profile_default",
     "qos_profile_parameter_events", "qos_profile_parameters", "qos_profile_sensor_data",
     "qos_profile_services_default", "qos_profile_system_default",
 ]  # fmt: skip
+
+
+class QoSPolicyKind(IntEnum):
+    INVALID = 1 << 0
+    DURABILITY = 1 << 1
+    DEADLINE = 1 << 2
+    LIVELINESS = 1 << 3
+    RELIABILITY = 1 << 4
+    HISTORY = 1 << 5
+    LIFESPAN = 1 << 6
+    DEPTH = 1 << 7
+    LIVELINESS_LEASE_DURATION = 1 << 8
+    AVOID_ROS_NAMESPACE_CONVENTIONS = 1 << 9
+
+
+def qos_policy_name_from_kind(policy_kind: QoSPolicyKind | int) -> str:
+    return QoSPolicyKind(policy_kind).name
 
 
 class InvalidQoSProfileException(Exception):
@@ -106,8 +127,6 @@ class QoSProfile:
         self.history = HistoryPolicy(history)
         if self.history == HistoryPolicy.KEEP_LAST and depth is None:
             raise InvalidQoSProfileException("History set to KEEP_LAST without a depth setting.")
-        if self.history == HistoryPolicy.KEEP_LAST and depth == 0:
-            warnings.warn("A zero depth with KEEP_LAST is taken for a depth of one", stacklevel=2)
         self.depth = 0 if depth is None else depth
         self.reliability = ReliabilityPolicy(reliability)
         self.durability = DurabilityPolicy(durability)
@@ -135,6 +154,11 @@ class QoSProfile:
             raise TypeError(f"depth must be an int, not {type(value).__name__}")
         if value < 0:
             raise ValueError("depth must be greater than or equal to zero")
+        if self._history == HistoryPolicy.KEEP_LAST and value == 0:
+            warnings.warn(
+                "A zero depth with KEEP_LAST doesn't make sense; it is taken for a depth of one",
+                stacklevel=2,
+            )
         self._depth = value
 
     @property
@@ -237,6 +261,12 @@ def _finite_ns(value: Duration) -> int:
     return 0 if value == Infinite else value.nanoseconds
 
 
+qos_profile_unknown = QoSProfile(
+    history=HistoryPolicy.UNKNOWN,
+    reliability=ReliabilityPolicy.UNKNOWN,
+    durability=DurabilityPolicy.UNKNOWN,
+    liveliness=LivelinessPolicy.UNKNOWN,
+)
 qos_profile_default = QoSProfile(depth=10)
 qos_profile_system_default = QoSProfile(
     history=HistoryPolicy.SYSTEM_DEFAULT,
@@ -254,6 +284,7 @@ qos_profile_action_status_default = QoSProfile(
 
 
 class QoSPresetProfiles(Enum):
+    UNKNOWN = qos_profile_unknown
     DEFAULT = qos_profile_default
     SYSTEM_DEFAULT = qos_profile_system_default
     SENSOR_DATA = qos_profile_sensor_data
@@ -269,6 +300,26 @@ class QoSPresetProfiles(Enum):
     @classmethod
     def get_from_short_key(cls, name: str) -> QoSProfile:
         return cls[name.upper()].value
+
+
+class QoSCompatibility(Enum):
+    OK = 0
+    WARNING = 1
+    ERROR = 2
+
+
+def qos_check_compatible(
+    publisher_qos: QoSProfile, subscription_qos: QoSProfile
+) -> tuple[QoSCompatibility, str]:
+    """Whether two profiles match, and if not, why; WARNING where it is up to the middleware."""
+    if reason := mismatch(publisher_qos, subscription_qos):
+        return QoSCompatibility.ERROR, f"ERROR: incompatible policy {reason};"
+    for profile, owner in ((publisher_qos, "Publisher"), (subscription_qos, "Subscription")):
+        for policy in ("reliability", "durability"):
+            value = getattr(profile, policy)
+            if value.name in ("SYSTEM_DEFAULT", "UNKNOWN", "BEST_AVAILABLE"):
+                return QoSCompatibility.WARNING, f"WARNING: {owner}'s {policy} is {value.name};"
+    return QoSCompatibility.OK, ""
 
 
 def effective_depth(profile: QoSProfile) -> int | None:

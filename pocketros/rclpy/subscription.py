@@ -6,6 +6,7 @@ import inspect
 import time
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from pocketros import cdr
@@ -16,6 +17,7 @@ from .qos import QoSProfile, effective_depth
 
 if TYPE_CHECKING:
     from .callback_groups import CallbackGroup
+    from .event_handler import EventHandler
     from .node import Node
 
 
@@ -25,6 +27,10 @@ class Subscription(Entity):
     A callback with two parameters also receives a dict with `source_timestamp` and
     `received_timestamp` in nanoseconds of system time. With `raw=True` it receives CDR bytes.
     """
+
+    class CallbackType(Enum):
+        MessageOnly = 0
+        WithMessageInfo = 1
 
     _kind = SUBSCRIPTION
 
@@ -43,6 +49,7 @@ class Subscription(Entity):
         self.topic = endpoint.name
         self.raw = raw
         self.callback = callback
+        self.event_handlers: list[EventHandler] = []
         self._node = node
         self._endpoint = endpoint
         self._queue: deque[Any] = deque(maxlen=effective_depth(endpoint.qos))
@@ -63,10 +70,16 @@ class Subscription(Entity):
         self._callback = value
         self._wants_info = _takes_info(value)
 
+    @property
+    def _callback_type(self) -> CallbackType:
+        return self.CallbackType(self._wants_info)
+
     def get_publisher_count(self) -> int:
         return int(self._reader.matched)
 
     def destroy(self) -> None:
+        for handler in self.event_handlers:
+            handler.destroy()
         if self._detach():
             self._reader.close()
             self._queue.clear()

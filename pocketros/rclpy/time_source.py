@@ -27,7 +27,7 @@ class TimeSource:
     def __init__(self, *, node: Node | None = None) -> None:
         self._node: Node | None = None
         self._clocks: list[ROSClock] = []
-        self._reader: Any = None
+        self._clock_sub: Any = None
         self._active = False
         self._last_ns = 0
         if node is not None:
@@ -79,19 +79,19 @@ class TimeSource:
             clock._override(self._last_ns)
 
     def _subscribe(self) -> None:
-        if self._node is None or self._reader is not None:
+        if self._node is None or self._clock_sub is not None:
             return
         from rosgraph_msgs.msg import Clock
 
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         endpoint = self._node._endpoint("subscription", CLOCK_TOPIC, Clock, qos)
         endpoint.deliver = self.clock_callback
-        self._reader = self._node.context.bus.create_reader(endpoint)
+        self._clock_sub = self._node.context.bus.create_reader(endpoint)
 
     def _unsubscribe(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        if self._clock_sub is not None:
+            self._clock_sub.close()
+            self._clock_sub = None
 
     def _check(self, parameters: list[Parameter]) -> Any:
         for parameter in parameters:
