@@ -75,6 +75,7 @@ setup(
             "fusion_node = fusion.fusion_node:main",
             "world_node = fusion.world_node:main",
             "planner_node = planning.planner_node:main",
+            "nav2_adapter = planning.nav2_node:main",
             "robots = cli.robots:main",
             "sim_node = sim.sim_node:main",
         ]

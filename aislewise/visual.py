@@ -81,7 +81,7 @@ def to_boxes_msg(boxes: Iterable[Box], stamp_ns: int, frame_id: str) -> Any:
     head = header(stamp_ns, frame_id)
     out = Detection3DArray(header=head)
     for box in boxes:
-        pose = _pose(*box.position, box.yaw_rad)
+        pose = to_pose_msg(*box.position, box.yaw_rad)
         found = ObjectHypothesisWithPose()
         found.hypothesis.class_id, found.hypothesis.score = box.cls.name.lower(), box.score
         found.pose.pose = pose
@@ -122,7 +122,8 @@ def _from_detection(msg: Any, name: str) -> Box:
     )  # fmt: skip
 
 
-def _pose(x: float, y: float, z: float, yaw: float) -> Any:
+def to_pose_msg(x: float, y: float, z: float, yaw: float) -> Any:
+    """A pose that is turned about the vertical."""
     return Pose(
         position=Point(x=float(x), y=float(y), z=float(z)),
         orientation=Quaternion(z=math.sin(yaw / 2.0), w=math.cos(yaw / 2.0)),
@@ -137,7 +138,7 @@ def to_path_msg(points: Sequence[XY], stamp_ns: int) -> Any:
     head = header(stamp_ns, "map")
     yaws = [math.atan2(b[1] - a[1], b[0] - a[0]) for a, b in zip(points, points[1:])]
     poses = [
-        PoseStamped(header=head, pose=_pose(x, y, 0.0, yaw))
+        PoseStamped(header=head, pose=to_pose_msg(x, y, 0.0, yaw))
         for (x, y), yaw in zip(points, [*yaws, *(yaws[-1:] or [0.0])])
     ]
     return Path(header=head, poses=poses)
@@ -191,7 +192,7 @@ class MarkerBook:
             markers.append(
                 Marker(
                     header=head, ns=sign.ns, id=self._id(sign), type=sign.kind, action=Marker.ADD,
-                    pose=_pose(*sign.at), scale=Vector3(**dict(zip("xyz", map(float, sign.scale)))),
+                    pose=to_pose_msg(*sign.at), scale=Vector3(**dict(zip("xyz", map(float, sign.scale)))),
                     color=ColorRGBA(**dict(zip("rgba", map(float, sign.colour)))), lifetime=lifetime,
                     points=[Point(x=float(x), y=float(y), z=0.05) for x, y in sign.points], text=sign.text,
                 )
