@@ -17,7 +17,7 @@ from .errors import Interrupted, VerbError
 from .options import positive_float, positive_int
 from .progress import Progress
 from .session import Session, opened
-from .types import raw_type, topics, type_hash
+from .types import raw_type, topics
 
 PRESETS = ("none", "fastwrite", "zstd_fast", "zstd_small")
 QUEUE = 100
@@ -180,7 +180,7 @@ class Recorder:
         announced = [str(getattr(info, "topic_type_hash", "") or "") for info in publishers]
         connection = self._bag.add_connection(
             name, types[0], msgdef=definition,
-            rihs01=type_hash(types[0]) or next((h for h in announced if h.startswith("RIHS01_")), "unknown"),
+            rihs01=cdr.type_hash(types[0]) or next((h for h in announced if h.startswith("RIHS01_")), "unknown"),
             offered_qos_profiles=[offered(info.qos_profile) for info in publishers],
         )  # fmt: skip
         qos = QoSProfile(depth=QUEUE)

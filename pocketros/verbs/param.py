@@ -90,15 +90,13 @@ def _types(s: Session, node: str, names: list[str]) -> dict[str, str]:
 
 
 def get(args: argparse.Namespace) -> None:
-    from rclpy.parameter import parameter_value_to_python
-
     with opened(args) as s:
         node = _found(s, args)
         values = _need(s, node, "GetParameters", names=[args.parameter_name]).values
     if not values:
         raise VerbError("Parameter not set")
     kind = KINDS[values[0].type]
-    value = parameter_value_to_python(values[0])
+    value = _python(values[0])
     label = f"{kind.replace(' array', '').capitalize()} {'values are' if 'array' in kind else 'value is'}:"
     if value is None:
         print("None" if args.hide_type else "Parameter not set.")
@@ -123,7 +121,7 @@ def set_parameter(args: argparse.Namespace) -> int:
 
 
 def dump(args: argparse.Namespace) -> None:
-    from rclpy.parameter import PARAMETER_SEPARATOR_STRING, parameter_value_to_python
+    from rclpy.parameter import PARAMETER_SEPARATOR_STRING
 
     with opened(args) as s:
         node = _found(s, args)
@@ -135,7 +133,7 @@ def dump(args: argparse.Namespace) -> None:
         branch = tree
         for group in groups:
             branch = branch.setdefault(group, {})
-        branch[last] = parameter_value_to_python(value)
+        branch[last] = _python(value)
     print(yaml.dump({node: {"ros__parameters": tree}}, default_flow_style=False))
 
 
@@ -156,6 +154,14 @@ def describe(args: argparse.Namespace) -> None:
                 print(f"    Step: {limits.step}")
         if item.additional_constraints:
             print(f"    Additional constraints: {item.additional_constraints}")
+
+
+def _python(value: Any) -> Any:
+    """A parameter's value; arrays come off the wire as numpy's, and print as lists of plain numbers."""
+    from rclpy.parameter import parameter_value_to_python
+
+    found = parameter_value_to_python(value)
+    return [getattr(item, "item", lambda i=item: i)() for item in found] if isinstance(found, list) else found
 
 
 def _found(s: Session, args: argparse.Namespace) -> str:

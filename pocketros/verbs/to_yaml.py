@@ -31,11 +31,19 @@ class Style:
     flow: bool = False
 
 
+class _Dumper(yaml.SafeDumper):
+    """As in ros2, flow style is for sequences: mappings are in it only within one."""
+
+    def represent_dict(self, data: dict[str, Any]) -> Any:
+        return self.represent_mapping("tag:yaml.org,2002:map", data.items(), flow_style=False)
+
+
+_Dumper.add_representer(dict, _Dumper.represent_dict)
+
+
 def to_yaml(message: Any, style: Style) -> str:
     values = as_dict(message, style)
-    return yaml.dump(
-        values, sort_keys=False, allow_unicode=True, width=sys.maxsize, default_flow_style=style.flow
-    )  # fmt: skip
+    return yaml.dump(values, Dumper=_Dumper, allow_unicode=True, width=sys.maxsize, default_flow_style=style.flow)
 
 
 def as_dict(message: Any, style: Style) -> dict[str, Any]:

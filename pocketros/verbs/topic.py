@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from pocketros import cdr
+
 from . import session, topic_echo, topic_pub, topic_rate
 from .command import Commands
 from .errors import VerbError
 from .session import opened
-from .types import topics, type_hash
+from .types import topics
 
 
 def add(commands: Commands) -> None:
@@ -99,7 +101,7 @@ def _endpoint(item: Any, kind: str) -> str:
 
 def _hash(item: Any) -> str:
     """The hash the endpoint announces, else that of the definition known here."""
-    return str(getattr(item, "topic_type_hash", "") or type_hash(item.topic_type) or "INVALID")
+    return str(getattr(item, "topic_type_hash", "") or cdr.type_hash(item.topic_type) or "INVALID")
 
 
 def _duration(value: Any) -> str:

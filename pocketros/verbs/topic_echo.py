@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     p.add_argument("--no-arr", action="store_true", help="don't print array fields of messages")
     p.add_argument("--no-str", action="store_true", help="don't print string fields of messages")
     p.add_argument("--flow-style", action="store_true", help="print collections in flow style")
-    p.add_argument("--no-lost-messages", action="store_true", help="accepted for ros2's sake: losses are not reported")
+    p.add_argument("--no-lost-messages", action="store_true", help="don't report when a message is lost")
     p.add_argument("--raw", action="store_true", help="echo the raw binary representation")
     p.add_argument("--filter", metavar="EXPR", help="Python expression of m (the message): print only where it holds")
     p.add_argument("--once", action="store_true", help="print the first message received and then exit")
@@ -42,6 +42,7 @@ def add(commands: Commands) -> None:
 
 
 def echo(args: argparse.Namespace) -> None:
+    from rclpy.event_handler import SubscriptionEventCallbacks
     from rclpy.task import Future
 
     show = printer(args)
@@ -61,10 +62,18 @@ def echo(args: argparse.Namespace) -> None:
     with opened(args) as s:
         qos = request(s, args)
         kind = echoed_type(s, args)
-        s.node.create_subscription(kind, args.topic_name, receive, qos, raw=args.raw)
+        events = SubscriptionEventCallbacks(message_lost=None if args.no_lost_messages else report_lost)
+        s.node.create_subscription(kind, args.topic_name, receive, qos, raw=args.raw, event_callbacks=events)
         s.spin(done, args.timeout)
     if error:
         raise error[0]
+
+
+def report_lost(status: Any) -> None:
+    print(
+        f"A message was lost!!!\n\ttotal count change:{status.total_count_change}"
+        f"\n\ttotal count: {status.total_count}", end="---\n",
+    )  # fmt: skip
 
 
 def request(s: Session, args: argparse.Namespace) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pocketros import cdr
 from pocketros.definitions import DefinitionError
 from pocketros.messages import message_class, service_class
 
@@ -33,24 +32,7 @@ def raw_type(name: str) -> Any:
     try:
         return message_class(name)
     except DefinitionError:
-        return type(name.rsplit("/", 1)[-1], (), {"__slots__": (), "_TYPE": name})
-
-
-def type_hash(name: str) -> str:
-    """`RIHS01_...` of a message type, "" where its definition is not known here or cannot be hashed."""
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-
-    store = get_typestore(Stores.EMPTY)
-    try:
-        first, *rest = cdr.message_definition(name).split(f"{'=' * 80}\nMSG: ")
-        types = get_types_from_msg(first, name)
-        for text in rest:
-            short, _, body = text.partition("\n")
-            types |= get_types_from_msg(body, short.replace("/", "/msg/"))
-        store.register(types)
-        return str(store.hash_rihs01(name))
-    except (DefinitionError, ValueError, KeyError):
-        return ""
+        return type(name.rsplit("/", 1)[-1], (), {"__slots__": (), "_TYPE": name, "_SPEC": None})
 
 
 def _full(name: str, kind: str) -> str:

@@ -28,7 +28,7 @@ from std_msgs.msg import String
 from pocketros import cdr
 from pocketros.verbs import bag as bag_verb
 from pocketros.verbs.bag_qos import offered, to_publish
-from pocketros.verbs.types import raw_type, type_hash
+from pocketros.verbs.types import raw_type
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +62,7 @@ def test_a_recording_is_a_rosbag2_folder_with_types_hashes_and_qos(recorded: Pat
     assert metadata["version"] == 9 and metadata["storage_identifier"] == "mcap"
     topics = {t["topic_metadata"]["name"]: t for t in metadata["topics_with_message_count"]}
     assert set(topics) == {"/chatter", "/image", "/map"} and topics["/map"]["message_count"] == 1
-    assert topics["/chatter"]["topic_metadata"]["type_description_hash"] == type_hash("std_msgs/msg/String")
+    assert topics["/chatter"]["topic_metadata"]["type_description_hash"] == cdr.type_hash("std_msgs/msg/String")
     offers = {name: t["topic_metadata"]["offered_qos_profiles"][0] for name, t in topics.items()}
     assert (offers["/map"]["durability"], offers["/map"]["depth"]) == ("transient_local", 1)
     assert offers["/image"]["reliability"] == "best_effort"
