@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import sys
@@ -58,10 +59,8 @@ class RclpyLink:
     def spin(self) -> None:
         from rclpy.executors import ExternalShutdownException
 
-        try:
+        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
             self._executor.spin()
-        except (KeyboardInterrupt, ExternalShutdownException):
-            pass
 
     def until(self, done: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds
