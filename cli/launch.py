@@ -30,6 +30,7 @@ def run(args: argparse.Namespace) -> int:
         os.execvp("ros2", ["ros2", "launch", str(path), *args.arguments])
     from pocketros import launcher
 
+    os.environ.setdefault("POCKETROS_TRANSPORT", "inprocess")  # all nodes share this process
     try:
         plan = launcher.load(path, given)
     except launcher.LaunchError as error:

@@ -41,6 +41,7 @@ from planning.planner_node import PlannerNode
 from planning.store import OrderStore
 from pocketros.testing import spin_until_idle
 from sim.demand import make_orders
+from sim.judge import gates, instruction_result, percentiles
 from sim.recorder import Recorder
 from sim.scenario import Scenario
 from sim.sim_node import SimNode
@@ -241,7 +242,7 @@ class Shift:
         sim_s = to_s(self.world.now_ns)
         picks = sum(r.lines_done for r in records.values())
         fusion_ms = np.concatenate([np.asarray(n.fusion_ms) for n in self.fusion])
-        instruction = self._instruction_result(records)
+        instruction = instruction_result(self.scenario, self.world, self.observer.grounded)
         out: dict[str, Any] = {
             "scenario": self.scenario.name,
             "seed": self.scenario.seed,
@@ -271,25 +272,6 @@ class Shift:
         out["gates"] = gates(out, self.scenario)
         out["ok"] = all(g["ok"] for g in out["gates"].values())
         return out
-
-    def _instruction_result(self, records: dict[str, Any]) -> dict[str, Any]:
-        """Judged by the simulator's truth: the right thing at the right place, and kept away from."""
-        wanted = self.scenario.instruction
-        if wanted is None:
-            return {"status": "none", "done": True}
-        last = self.observer.grounded[-1] if self.observer.grounded else None
-        delivered = any(
-            d.object_id == wanted.target and d.place == wanted.destination for d in self.world.deliveries
-        )
-        entered = self.world.keep_out_entries()
-        return {
-            "text": wanted.text,
-            "status": last.status.value if last else "none",
-            "question": last.question if last else "",
-            "delivered": delivered,
-            "keep_out_entries": entered,
-            "done": delivered and entered == 0,
-        }
 
 
 class _Listener(AislewiseNode):
@@ -336,27 +318,6 @@ class _Listener(AislewiseNode):
 
     def on_grounded(self, msg: Any) -> None:
         self.shift.observer.grounded.append(messages.from_grounded_msg(msg)[0])
-
-
-def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, Any]]:
-    """Pass or fail, each with its value and limit."""
-    submitted, limits = metrics["orders_submitted"], scenario.gates
-    need = int(np.ceil(limits.min_done_share * scenario.orders - 1e-9))
-    table = {
-        "collisions": (metrics["collisions"], limits.max_collisions, metrics["collisions"] <= limits.max_collisions),
-        "orders_final": (metrics["orders_final"], submitted, metrics["orders_final"] == submitted > 0),
-        "orders_done": (metrics["orders_done"], need, metrics["orders_done"] >= need),
-        "instruction_done": (metrics["instruction"]["done"], True, bool(metrics["instruction"]["done"])),
-    }
-    return {name: {"value": v, "limit": limit, "ok": bool(ok)} for name, (v, limit, ok) in table.items()}
-
-
-def percentiles(values: Any) -> dict[str, float]:
-    """p50 and p99, rounded; empty input gives zeros."""
-    data = np.asarray(values, np.float64)
-    if data.size == 0:
-        return {"p50": 0.0, "p99": 0.0}
-    return {"p50": round(float(np.percentile(data, 50)), 3), "p99": round(float(np.percentile(data, 99)), 3)}
 
 
 def peak_memory_mb(workers: Sequence[int] = ()) -> float:

@@ -66,6 +66,7 @@ class SimNode(AislewiseNode):
         self.scenario = scenario
         self.world = SimWorld(scenario)
         self.ticks = 0
+        self.frames_sent = 0
         self.frames: deque[tuple[str, RawFrame]] = deque(maxlen=64)
         workers = self.settings.workers
         if workers < 0:
@@ -90,6 +91,15 @@ class SimNode(AislewiseNode):
         self.settings = settings
         if self._pace is not None:
             self._pace.timer_period_ns = to_ns(settings.tick_s / settings.rate)
+
+    def hold(self) -> None:
+        """Let simulated time stand still; whoever comes late still finds the world at its beginning."""
+        if self._pace is not None:
+            self._pace.cancel()
+
+    def go_on(self) -> None:
+        if self._pace is not None:
+            self._pace.reset()
 
     @property
     def workers(self) -> list[int]:
@@ -171,6 +181,7 @@ class SimNode(AislewiseNode):
 
     def _publish_frame(self, name: str, frame: RawFrame) -> None:
         self.frames.append((name, frame))
+        self.frames_sent += 1
         out, camera = self._out[name], self.world.camera
         stamp = messages.header(frame.stamp_ns, topics.frame(name, "camera_link"))
         height, width = frame.image.shape[:2]

@@ -1,0 +1,53 @@
+"""Pass or fail: what a run, in lock step or live, is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aislewise.types import GroundedInstruction
+from sim.scenario import Scenario
+from sim.world import SimWorld
+
+
+def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, Any]]:
+    """Pass or fail, each with its value and limit."""
+    submitted, limits = metrics["orders_submitted"], scenario.gates
+    need = int(np.ceil(limits.min_done_share * scenario.orders - 1e-9))
+    table = {
+        "collisions": (metrics["collisions"], limits.max_collisions, metrics["collisions"] <= limits.max_collisions),
+        "orders_final": (metrics["orders_final"], submitted, metrics["orders_final"] == submitted > 0),
+        "orders_done": (metrics["orders_done"], need, metrics["orders_done"] >= need),
+        "instruction_done": (metrics["instruction"]["done"], True, bool(metrics["instruction"]["done"])),
+    }
+    return {name: {"value": v, "limit": limit, "ok": bool(ok)} for name, (v, limit, ok) in table.items()}
+
+
+def percentiles(values: Any) -> dict[str, float]:
+    """p50 and p99, rounded; empty input gives zeros."""
+    data = np.asarray(values, np.float64)
+    if data.size == 0:
+        return {"p50": 0.0, "p99": 0.0}
+    return {"p50": round(float(np.percentile(data, 50)), 3), "p99": round(float(np.percentile(data, 99)), 3)}
+
+
+def instruction_result(
+    scenario: Scenario, world: SimWorld, grounded: Sequence[GroundedInstruction]
+) -> dict[str, Any]:
+    """Judged by the simulator's truth: the right thing at the right place, and kept away from."""
+    wanted = scenario.instruction
+    if wanted is None:
+        return {"status": "none", "done": True}
+    last = grounded[-1] if grounded else None
+    delivered = any(d.object_id == wanted.target and d.place == wanted.destination for d in world.deliveries)
+    entered = world.keep_out_entries()
+    return {
+        "text": wanted.text,
+        "status": last.status.value if last else "none",
+        "question": last.question if last else "",
+        "delivered": delivered,
+        "keep_out_entries": entered,
+        "done": delivered and entered == 0,
+    }
