@@ -29,10 +29,18 @@ def topics_page() -> str:
 
 def cli_page() -> str:
     os.environ["COLUMNS"] = "100"
-    top = parser(None)
-    choices = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction)).choices
-    parts = [f"## aislewise {verb}\n\n```\n{choices[verb].format_help().rstrip()}\n```\n" for verb in VERBS]
+    choices = commands(parser(None))
+    parts = []
+    for verb in VERBS:
+        parts.append(f"## aislewise {verb}\n\n```\n{choices[verb].format_help().rstrip()}\n```\n")
+        for name, command in commands(choices[verb]).items():
+            parts.append(f"### aislewise {verb} {name}\n\n```\n{command.format_help().rstrip()}\n```\n")
     return "# Commands\n\nMade by `make docs`.\n\n" + "\n".join(parts)
+
+
+def commands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers below a parser, by name."""
+    return next((a.choices for a in of._actions if isinstance(a, argparse._SubParsersAction)), {})
 
 
 def main() -> None:
