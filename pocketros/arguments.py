@@ -25,6 +25,10 @@ class ArgumentError(ValueError):
     """A ROS argument that cannot be understood; the message quotes it."""
 
 
+class UnknownArgumentError(ArgumentError):
+    """An option that ROS does not have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remap:
     """`match:=replacement`, for one node only when `node` is set; `kind` topic, node or ns."""
@@ -78,9 +82,14 @@ class Arguments:
 
 
 def parse(argv: Sequence[str]) -> Arguments:
-    """Parse the `--ros-args ... --` sections of a command line; `others` keeps the rest."""
+    """Parse the `--ros-args ... --` sections of a command line; `others` keeps the rest.
+
+    UnicodeEncodeError for an argument that the locale could not decode.
+    """
     result = Arguments()
     tokens = list(argv)
+    for token in tokens:
+        token.encode()
     index, in_ros = 0, False
     while index < len(tokens):
         token = tokens[index]
@@ -102,10 +111,13 @@ def parse(argv: Sequence[str]) -> Arguments:
         elif token in _OPTIONS:
             if index >= len(tokens):
                 raise ArgumentError(f"{token} needs a value")
-            _OPTIONS[token](result, tokens[index])
+            try:
+                _OPTIONS[token](result, tokens[index])
+            except ArgumentError as error:
+                raise ArgumentError(f"Failed to parse ROS arguments: {token} {tokens[index]}: {error}") from error
             index += 1
         else:
-            raise ArgumentError(f"unknown ROS argument {token!r}")
+            raise UnknownArgumentError(f"Found unknown ROS arguments: {[token]}")
     return result
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pocketros.bus import Endpoint
 
 from ._entity import CLIENT, Entity
+from .exceptions import UnsupportedFeatureError
+from .service_introspection import ServiceIntrospectionState
 from .task import Future
 
 if TYPE_CHECKING:
@@ -88,6 +90,12 @@ class Client(Entity):
         bus = self.context.bus
         bus.wait_for_change(lambda: self.service_is_ready() or not self.context.ok(), timeout_sec)
         return self.service_is_ready()
+
+    def configure_introspection(
+        self, clock: Any, service_event_qos_profile: Any, introspection_state: int
+    ) -> None:
+        if introspection_state != ServiceIntrospectionState.OFF:
+            raise UnsupportedFeatureError("pocketros has no service introspection")
 
     def destroy(self) -> None:
         if self._detach():

@@ -13,7 +13,7 @@ from typing import Any
 from pocketros import arguments
 from pocketros.bus import Bus, open_bus
 
-from .exceptions import NotInitializedException, UnknownROSArgsError
+from .exceptions import NotInitializedException, arguments_error
 
 
 class Context:
@@ -48,7 +48,7 @@ class Context:
             try:
                 self.arguments = arguments.parse(args)
             except arguments.ArgumentError as error:
-                raise UnknownROSArgsError(str(error)) from error
+                raise arguments_error(error) from error
             if domain_id is None:
                 domain_id = int(os.environ.get("ROS_DOMAIN_ID") or 0)
             elif domain_id < 0:
@@ -97,6 +97,10 @@ class Context:
             self._bus.wake_waiters()
             self._bus.release()
         return True
+
+    def destroy(self) -> None:
+        """Shut down if that was not done; the context may be initialised again."""
+        self._shutdown()
 
     def on_shutdown(self, callback: Callable[[], None]) -> None:
         """Call `callback` once at shutdown. Bound methods are held weakly."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pocketros.arguments import ArgumentError, UnknownArgumentError
+
 
 class NotInitializedException(Exception):
     """rclpy is used before rclpy.init()."""
@@ -21,12 +23,29 @@ class UnknownROSArgsError(RuntimeError):
     """The command line has a ROS argument that is not understood."""
 
 
+class NoTypeSupportImportedException(Exception):
+    """A class that rosidl generated, whose C type support is not there."""
+
+    def __init__(self) -> None:
+        super().__init__("no type_support imported")
+
+
 class UnsupportedFeatureError(NotImplementedError):
     """The call is rclpy's, but pocketros does not offer what it asks for. A RuntimeError too."""
 
 
 class RCLError(RuntimeError):
     """An error that genuine rclpy receives from its C library."""
+
+
+class RCLInvalidROSArgsError(RCLError):
+    """The command line has a ROS argument that cannot be parsed."""
+
+
+def arguments_error(error: ArgumentError) -> RuntimeError:
+    """rclpy's exception for what is wrong with a command line."""
+    unknown = isinstance(error, UnknownArgumentError)
+    return (UnknownROSArgsError if unknown else RCLInvalidROSArgsError)(str(error))
 
 
 class ROSInterruptException(Exception):

@@ -17,6 +17,7 @@ import operator
 import os
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from pocketros.wakeup import Wakeup
 
 from . import context as _context
 from .context import Context
+from .exceptions import UnsupportedFeatureError
 from .task import Future, Task
 from .utilities import get_default_context
 
@@ -122,6 +124,9 @@ class Executor:
         task = Task(callback, args, kwargs, executor=self)
         task._signal()
         return task
+
+    def wait_for_ready_callbacks(self, *_: Any, **__: Any) -> Any:
+        raise UnsupportedFeatureError("pocketros has no wait sets, thus no wait_for_ready_callbacks")
 
     def wake(self) -> None:
         """Let a waiting spin look again."""
@@ -306,11 +311,14 @@ class MultiThreadedExecutor(Executor):
 
     def __init__(self, num_threads: int | None = None, *, context: Context | None = None) -> None:
         super().__init__(context=context)
-        self._num_threads = num_threads or max(2, len(os.sched_getaffinity(0)))
-        if self._num_threads < 2:
-            raise ValueError("MultiThreadedExecutor needs at least two threads")
+        self._num_threads = num_threads or _available_cores()
+        if self._num_threads == 1:
+            warnings.warn(
+                "MultiThreadedExecutor is used with a single thread. Use the SingleThreadedExecutor instead.",
+                stacklevel=2,
+            )
         scope = _context._current_scope()
-        self._pool = ThreadPoolExecutor(
+        self._executor = ThreadPoolExecutor(
             self._num_threads, "executor", initializer=_inherit_scope, initargs=(scope,)
         )
         self._running = 0
@@ -338,9 +346,11 @@ class MultiThreadedExecutor(Executor):
         def stop() -> bool:
             return bool(self._errors) or bool(condition and condition())
 
-        with contextlib.suppress(TimeoutException, ShutdownException, ConditionReachedException):
+        with contextlib.suppress(
+            TimeoutException, ShutdownException, ConditionReachedException, ExternalShutdownException
+        ):
             entity = self._wait(timeout_sec, stop)
-            self._pool.submit(self._run_in_pool, entity)
+            self._executor.submit(self._run_in_pool, entity)
         if self._errors:
             raise self._errors.popleft()
 
@@ -361,12 +371,18 @@ class MultiThreadedExecutor(Executor):
     def shutdown(self, timeout_sec: float | None = None, *, wait_for_threads: bool = True) -> bool:
         """Stop; False if callbacks are still running after `timeout_sec`."""
         super().shutdown(timeout_sec)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
         deadline = math.inf if timeout_sec is None else time.monotonic() + timeout_sec
         inside = threading.current_thread().name.startswith("executor")
         while wait_for_threads and not inside and self._running and time.monotonic() < deadline:
             self._event.wait(0.01)
         return not self._running
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 2
 
 
 def _inherit_scope(scope: Any) -> None:

@@ -29,8 +29,8 @@ from .exceptions import (
     InvalidServiceNameException,
     InvalidTopicNameException,
     NotInitializedException,
-    UnknownROSArgsError,
     UnsupportedFeatureError,
+    arguments_error,
 )
 from .guard_condition import GuardCondition
 from .logging import RcutilsLogger, get_logger
@@ -313,6 +313,12 @@ class Node(ParameterInterface, GraphInterface):
         self._rates.append(rate)
         return rate
 
+    def add_waitable(self, waitable: Any) -> None:
+        raise UnsupportedFeatureError("pocketros has no wait sets, thus no Node.add_waitable")
+
+    def remove_waitable(self, waitable: Any) -> None:
+        raise UnsupportedFeatureError("pocketros has no wait sets, thus no Node.remove_waitable")
+
     def _adopt(self, collection: list[_E], entity: _E) -> _E:
         collection.append(entity)
         if self._executor is not None:
@@ -420,7 +426,7 @@ def _merged_arguments(
     try:
         own = arguments.parse(cli_args or [])
     except arguments.ArgumentError as error:
-        raise UnknownROSArgsError(str(error)) from error
+        raise arguments_error(error) from error
     if not use_global:
         return own
     shared = context.arguments

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pocketros.bus import Endpoint
+
+from .exceptions import NameValidationException
 
 if TYPE_CHECKING:
     from .context import Context
@@ -80,16 +83,16 @@ class GraphInterface:
         return [(name, sorted(types)) for name, types in sorted(found.items())]
 
     def count_publishers(self, topic_name: str) -> int:
-        return len(self._ends("publisher", self.resolve_topic_name(topic_name)))
+        return len(self._ends("publisher", _valid(self.resolve_topic_name, topic_name)))
 
     def count_subscribers(self, topic_name: str) -> int:
-        return len(self._ends("subscription", self.resolve_topic_name(topic_name)))
+        return len(self._ends("subscription", _valid(self.resolve_topic_name, topic_name)))
 
     def count_clients(self, service_name: str) -> int:
-        return len(self._ends("client", self.resolve_service_name(service_name)))
+        return len(self._ends("client", _valid(self.resolve_service_name, service_name)))
 
     def count_services(self, service_name: str) -> int:
-        return len(self._ends("service", self.resolve_service_name(service_name)))
+        return len(self._ends("service", _valid(self.resolve_service_name, service_name)))
 
     def get_publishers_info_by_topic(
         self, topic_name: str, no_mangle: bool = False
@@ -113,5 +116,13 @@ class GraphInterface:
         return self.context.bus.endpoints(kind, name)
 
     def _info(self, kind: str, topic_name: str) -> list[TopicEndpointInfo]:
-        ends: list[Any] = self._ends(kind, self.resolve_topic_name(topic_name))
+        ends: list[Any] = self._ends(kind, _valid(self.resolve_topic_name, topic_name))
         return [TopicEndpointInfo(e.node.name, e.node.namespace, e.type_name, e.qos) for e in ends]
+
+
+def _valid(resolve: Callable[[str], str], name: str) -> str:
+    """The resolved name; here rclpy raises a plain ValueError for an invalid one."""
+    try:
+        return resolve(name)
+    except NameValidationException as error:
+        raise ValueError(f"name is invalid: {error}") from error

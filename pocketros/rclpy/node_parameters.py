@@ -186,6 +186,12 @@ class ParameterInterface:
 
     def list_parameters(self, prefixes: list[str], depth: int) -> Any:
         """Names below `prefixes` (all if empty), `depth` levels deep (0: any depth)."""
+        if isinstance(prefixes, str) or not all(isinstance(prefix, str) for prefix in prefixes):
+            raise TypeError("The prefixes argument must be a list of strings")
+        if not isinstance(depth, int):
+            raise TypeError("The depth must be an integer")
+        if depth < 0:
+            raise ValueError("The depth must be greater than or equal to zero")
 
         def within(text: str) -> bool:
             return depth == 0 or text.count(PARAMETER_SEPARATOR_STRING) < depth

@@ -95,10 +95,12 @@ class LogPublisher:
         self._node = node
         self._name = node.get_logger().name
         self._publisher = node.create_publisher(Log, "/rosout", QoSProfile(depth=1000))
+        node._publishers.remove(self._publisher)  # rclpy's node.publishers does not list it either
         logging.add_sink(self._name, self._publish)
 
     def detach(self) -> None:
         logging.remove_sink(self._name)
+        self._publisher.destroy()
 
     def _publish(
         self, severity: int, name: str, message: str, caller: tuple[str, str, int]

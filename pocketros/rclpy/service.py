@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pocketros.bus import Endpoint
 
 from ._entity import SERVICE, Entity
+from .exceptions import UnsupportedFeatureError
+from .service_introspection import ServiceIntrospectionState
 
 if TYPE_CHECKING:
     from .callback_groups import CallbackGroup
@@ -41,6 +43,12 @@ class Service(Entity):
     @property
     def service_name(self) -> str:
         return self.srv_name
+
+    def configure_introspection(
+        self, clock: Any, service_event_qos_profile: Any, introspection_state: int
+    ) -> None:
+        if introspection_state != ServiceIntrospectionState.OFF:
+            raise UnsupportedFeatureError("pocketros has no service introspection")
 
     def destroy(self) -> None:
         if self._detach():

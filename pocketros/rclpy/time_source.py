@@ -62,6 +62,9 @@ class TimeSource:
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._on_set)
 
+    def _get_node(self) -> Node | None:
+        return self._node
+
     def detach_node(self) -> None:
         self._unsubscribe()
         self._node = None

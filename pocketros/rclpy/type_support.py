@@ -6,9 +6,13 @@ from typing import Any
 
 from pocketros.messages import type_name
 
+from .exceptions import NoTypeSupportImportedException
+
 
 def check_for_type_support(msg_or_srv_type: Any) -> None:
     """AttributeError if this is no ROS 2 interface class."""
+    if getattr(type(msg_or_srv_type), "_TYPE_SUPPORT", msg_or_srv_type) is None:
+        raise NoTypeSupportImportedException()  # one that a genuine installation generated
     try:
         type_name(msg_or_srv_type)
     except TypeError as error:

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..exceptions import InvalidHandle, RCLError, UnknownROSArgsError, UnsupportedFeatureError
+from ..exceptions import (
+    InvalidHandle,
+    RCLError,
+    RCLInvalidROSArgsError,
+    UnknownROSArgsError,
+    UnsupportedFeatureError,
+)
 from ..lifecycle.state_machine import TransitionCallbackReturn
 
 
 class _Implementation:
     InvalidHandle = InvalidHandle
     RCLError = RCLError
+    RCLInvalidROSArgsError = RCLInvalidROSArgsError
     TransitionCallbackReturnType = TransitionCallbackReturn
     UnknownROSArgsError = UnknownROSArgsError
 
