@@ -1,6 +1,7 @@
 """Actions: goals are accepted, executed, reported on, cancelled and forgotten.
 
-Only rclpy's public API is used, so that the tests hold for a genuine installation too.
+Only rclpy's public API is used, so that the tests hold for a genuine installation too; pocketros runs
+them in process and over DDS.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import pytest
 
 import pocketros
 
-pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
+RUNTIME = pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
+TRANSPORTS = ("inprocess", "dds") if RUNTIME == "pocketros" else ("rmw",)
 
 import rclpy
 from action_msgs.msg import GoalStatus
@@ -75,6 +77,15 @@ class Kit:
         return self.result(client.send_goal_async(NavigateToPose.Goal(behavior_tree=tree), **options))
 
 
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "dds":
+        pytest.importorskip("cyclonedds")
+    monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))  # not to meet other runs
+    return str(request.param)
+
+
 def _kit(executor: Any) -> Iterator[Kit]:
     rclpy.init()
     kit = Kit(executor())
@@ -88,12 +99,12 @@ def _kit(executor: Any) -> Iterator[Kit]:
 
 
 @pytest.fixture
-def kit() -> Iterator[Kit]:
+def kit(transport: str) -> Iterator[Kit]:
     yield from _kit(SingleThreadedExecutor)
 
 
 @pytest.fixture
-def threads() -> Iterator[Kit]:
+def threads(transport: str) -> Iterator[Kit]:
     """With an executor of four threads."""
     yield from _kit(lambda: MultiThreadedExecutor(num_threads=4))
 

@@ -1,6 +1,7 @@
 """Lifecycle nodes: which transitions are possible, who is asked, and what other nodes see of it.
 
-Only rclpy's public API is used, so that the tests hold for a genuine installation too.
+Only rclpy's public API is used, so that the tests hold for a genuine installation too; pocketros runs
+them in process and over DDS.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import pytest
 
 import pocketros
 
-pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
+RUNTIME = pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
+TRANSPORTS = ("inprocess", "dds") if RUNTIME == "pocketros" else ("rmw",)
 
 import rclpy
 from lifecycle_msgs.msg import State, Transition, TransitionEvent
@@ -70,8 +72,17 @@ class Kit:
         return bool(self.call(ChangeState, "change_state", request).success)
 
 
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "dds":
+        pytest.importorskip("cyclonedds")
+    monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))  # not to meet other runs
+    return str(request.param)
+
+
 @pytest.fixture
-def kit() -> Iterator[Kit]:
+def kit(transport: str) -> Iterator[Kit]:
     rclpy.init()
     made = Kit()
     yield made
