@@ -84,12 +84,9 @@ class RenderPool:
 
     def close(self) -> None:
         """Ends the workers at once, whatever they are at: what they render nobody will look at."""
-        processes = list((self._pool._processes or {}).values())
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
+        for process in list((self._pool._processes or {}).values()):
             process.terminate()
-        for process in processes:
-            process.join()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextlib.contextmanager
