@@ -44,7 +44,7 @@ setup(
         "pyyaml>=6,<7",
         "pyzmq>=26,<28",
         "rich>=13,<16",
-        "rosbags>=0.10,<0.12",
+        "rosbags>=0.11.7,<0.12",
         "scipy>=1.13,<1.18",
         "matplotlib>=3.8,<3.12",
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import math
 import os
 import re
 import time
@@ -39,12 +38,12 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     p.add_argument("--topics", nargs="+", default=[], metavar="TOPIC", help="play these topics only")
     p.add_argument("-e", "--regex", default="", help="play topics whose names contain this")
-    p.add_argument("-x", "--exclude-regex", default="", metavar="REGEX", help="but not topics whose names contain this")
+    p.add_argument("-x", "--exclude-regex", default="", metavar="REGEX", help="but not topics of such names")
     p.add_argument("--exclude-topics", nargs="+", default=[], metavar="TOPIC", help="nor these topics")
     p.add_argument("-m", "--remap", nargs="+", default=[], metavar="OLD:=NEW", help="play topics under other names")
     p.add_argument("-d", "--delay", type=unsigned_float, default=0.0, metavar="S", help="wait before (each) play")
     p.add_argument("--start-offset", type=unsigned_float, default=0.0, metavar="S", help="begin so far into the bag")
-    p.add_argument("--playback-duration", type=float, default=-1.0, metavar="S", help="play so much of it (default: all)")
+    p.add_argument("--playback-duration", type=float, default=-1.0, metavar="S", help="play so much (default: all)")
     session.add_arguments(p)
 
 
@@ -80,7 +79,9 @@ def selected(args: argparse.Namespace, topic: str) -> bool:
         excluded = topic in args.exclude_topics or (args.exclude_regex and re.search(args.exclude_regex, topic))
         if excluded or (args.clock and topic == "/clock"):
             return False
-        return not (args.topics or args.regex) or topic in args.topics or bool(args.regex and re.search(args.regex, topic))
+        if not (args.topics or args.regex):
+            return True
+        return topic in args.topics or bool(args.regex and re.search(args.regex, topic))
     except re.error as error:
         raise VerbError(f"no regular expression: {error}", 2) from None
 
@@ -108,8 +109,9 @@ class Player:
         self._args = args
         self._progress = progress
         self._start_ns = bag.start_time + int(args.start_offset * SECOND_NS)
-        played_ns = math.inf if args.playback_duration < 0 else args.playback_duration * SECOND_NS
-        self._end_ns = int(min(bag.end_time - 1, self._start_ns + played_ns))  # rosbags' end is exclusive
+        length_ns = int(args.playback_duration * SECOND_NS)
+        self._stop_ns = None if length_ns < 0 else self._start_ns + length_ns + 1
+        self._end_ns = min(bag.end_time, self._stop_ns or bag.end_time)
         self._publishers = {c.id: self._publisher(c) for c in connections}
         self._clock = s.node.create_publisher(message_class(CLOCK_TYPE), "/clock", 10) if args.clock else None
         self._played = 0
@@ -148,8 +150,7 @@ class Player:
             self._progress.show(self._status(stamp_ns))
 
     def _messages(self) -> Iterator[tuple[Any, int, bytes]]:
-        found = self._bag.messages(self._connections, start=self._start_ns, stop=self._end_ns + 1)
-        return iter(found)
+        return iter(self._bag.messages(self._connections, start=self._start_ns, stop=self._stop_ns))
 
     def _sleep_until(self, wall_start: float, stamp_ns: int) -> None:
         due = wall_start + (stamp_ns - self._start_ns) / SECOND_NS / self._args.rate

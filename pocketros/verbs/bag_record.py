@@ -29,7 +29,9 @@ def add(commands: Commands) -> None:
     p.add_argument("topics_positional", nargs="*", metavar="TOPIC", help="topics to record")
     p.add_argument("--topics", nargs="+", default=[], metavar="TOPIC", help="topics to record")
     p.add_argument("--topic-types", nargs="+", default=[], metavar="TYPE", help="record topics of these types")
-    p.add_argument("-a", "--all", "--all-topics", action="store_true", dest="all", help="record all topics, hidden ones excepted")
+    p.add_argument(
+        "-a", "--all", "--all-topics", action="store_true", dest="all", help="record all topics, hidden ones excepted"
+    )
     p.add_argument("-e", "--regex", default="", help="record topics whose names contain this")
     p.add_argument("--exclude-regex", default="", metavar="REGEX", help="but not topics whose names contain this")
     p.add_argument("--exclude-topics", nargs="+", default=[], metavar="TOPIC", help="nor these topics")

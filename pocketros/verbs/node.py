@@ -67,7 +67,8 @@ def info(args: argparse.Namespace) -> None:
         print(name)
         for title, ends in _sections(s.node, name):
             print(f"  {title}:")
-            print(*(f"    {n}: {', '.join(types)}" for n, types in ends if args.include_hidden or not is_hidden(n)), sep="\n")
+            shown = [(n, types) for n, types in ends if args.include_hidden or not is_hidden(n)]
+            print(*(f"    {n}: {', '.join(types)}" for n, types in shown), sep="\n")
 
 
 def _sections(node: Any, full_name: str) -> list[tuple[str, NamesAndTypes]]:

@@ -50,8 +50,9 @@ def add(commands: Commands) -> None:
 def _add_node(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("node_name", help="such as /talker")
     parser.add_argument(
-        "--timeout", type=unsigned_float, default=1.0, metavar="S", help="wait so long for the node (default %(default)s)"
-    )
+        "--timeout", type=unsigned_float, default=1.0, metavar="S",
+        help="wait so long for the node (default %(default)s)",
+    )  # fmt: skip
     _add_common(parser)
 
 

@@ -52,7 +52,9 @@ def pub(args: argparse.Namespace) -> None:
     wanted = args.wait_matching_subscriptions
     wanted = int(times > 0) if wanted is None else wanted
     if not wanted and args.max_wait_time_secs:
-        raise VerbError("--max-wait-time-secs only makes sense with --wait-matching-subscriptions, --once or --times", 2)
+        raise VerbError(
+            "--max-wait-time-secs only makes sense with --wait-matching-subscriptions, --once or --times", 2
+        )
     kind = message_type(args.message_type)
     message = kind()
     stamps = fill(message, parse(sys.stdin.read() if args.stdin else args.values))
@@ -73,7 +75,8 @@ def wait_for_subscriptions(s: Session, publisher: object, wanted: int, timeout_s
             waited_s += step_s
             if timeout_s is not None and waited_s >= timeout_s:
                 raise VerbError(
-                    f"Timed out waiting for subscribers: Expected {wanted} subscribers but only got {count()} subscribers"
+                    f"Timed out waiting for subscribers: Expected {wanted} subscribers "
+                    f"but only got {count()} subscribers"
                 )
 
 

@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
             help="messages to average over (default %(default)s)",
         )  # fmt: skip
         if name == "hz":
-            p.add_argument("--filter", metavar="EXPR", help="count only messages m for which this Python expression holds")
+            p.add_argument("--filter", metavar="EXPR", help="count only messages m for which this expression holds")
             p.add_argument("--wall-time", action="store_true", help="measure in wall time, not in ROS time")
         session.add_arguments(p)
 
@@ -86,8 +86,10 @@ def delay(args: argparse.Namespace) -> None:
             news.append(1)
 
         def report() -> None:
-            if delays:
-                print(_statistics("average delay", sum(delays) / len(delays) * 1e-9, delays) if news else "no new messages")
+            if delays and news:
+                print(_statistics("average delay", sum(delays) / len(delays) * 1e-9, delays))
+            elif delays:
+                print("no new messages")
             news.clear()
 
         _measure(s, args.topic_name, receive, raw=False, start=lambda: s.node.create_timer(1.0, report))
@@ -162,7 +164,7 @@ class Bandwidth:
             return "WARNING: time is reset!"
         sizes = [size for _, size in self._seen]
         per_s = sum(sizes) / ((now_ns - self._seen[0][0]) * 1e-9)
-        scale, unit, digits = next(u for u in ((1, "B", 0), (1e3, "KB", 2), (1e6, "MB", 2)) if per_s < u[0] * 1000 or u[1] == "MB")
+        scale, unit, digits = (1, "B", 0) if per_s < 1e3 else (1e3, "KB", 2) if per_s < 1e6 else (1e6, "MB", 2)
         rate, mean, least, most = (
             f"{value / scale:.{digits}f} {unit}" for value in (per_s, sum(sizes) / len(sizes), min(sizes), max(sizes))
         )
