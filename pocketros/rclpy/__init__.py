@@ -32,9 +32,13 @@ __all__ = [
 
 _MODULES = frozenset(path.stem for path in Path(__file__).parent.iterdir() if path.stem[:1].isalpha())
 
+_CLASSES = {"Future": "task", "Parameter": "parameter"}
+
 
 def __getattr__(name: str) -> Any:
     """`rclpy.executors` and the like work after a plain `import rclpy`, as they do in rclpy."""
+    if name in _CLASSES:
+        return getattr(importlib.import_module(f"{__name__}.{_CLASSES[name]}"), name)
     if name not in _MODULES:
         raise AttributeError(f"module 'rclpy' has no attribute {name!r}")
     return importlib.import_module(f"{__name__}.{name}")
@@ -75,6 +79,10 @@ def get_global_executor() -> Executor:
 def shutdown(*, context: Context | None = None, uninstall_handlers: bool | None = None) -> None:
     """Shut a context down. RuntimeError if it is not running."""
     is_default = context is None
+    scope = default_scope()
+    if scope.executor is not None:  # spin() ends; other executors learn of it by an exception
+        scope.executor.shutdown()
+        scope.executor = None
     (context or get_default_context()).shutdown()
     if uninstall_handlers or (uninstall_handlers is None and is_default):
         _signals.uninstall_signal_handlers()
