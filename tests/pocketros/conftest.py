@@ -73,6 +73,11 @@ class World:
 
 
 @pytest.fixture
+def make_world() -> type[World]:
+    return World
+
+
+@pytest.fixture
 def world(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """For test files that have called `pocketros.activate`."""
     monkeypatch.setenv("POCKETROS_TRANSPORT", "inprocess")
