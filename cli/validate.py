@@ -19,6 +19,7 @@ def add(subparsers: Any) -> None:
     live = p.add_argument_group("nodes that run elsewhere (ROS 2, or pocketros over DDS)")
     live.add_argument("--live", action="store_true", help="simulate and judge here, meet the nodes on the ROS graph")
     live.add_argument("--connect", default="tcp://127.0.0.1:5570", help="their planning service (default %(default)s)")
+    live.add_argument("--patience", type=float, default=60.0, help="seconds they may take to appear")
     live.add_argument("--rate", type=float, default=1.0, help="simulated over wall seconds (default %(default)s)")
     p.set_defaults(func=run)
 
@@ -47,7 +48,7 @@ def run_one(name: str, args: argparse.Namespace) -> dict[str, Any]:
         out.mkdir(parents=True, exist_ok=True)
         result = out / "result.json"
         command = [sys.executable, "-m", "cli.main", "validate", name, "--out", str(args.out), "--json", str(result)]
-        command += ["--connect", args.connect, "--rate", str(args.rate), *(["--live"] if args.live else [])]
+        command += ["--connect", args.connect, "--rate", str(args.rate), "--patience", str(args.patience), *(["--live"] if args.live else [])]
         if args.seed is not None:
             command += ["--seed", str(args.seed)]
         result.unlink(missing_ok=True)
@@ -97,7 +98,7 @@ def run_live(scenario: Any, args: argparse.Namespace) -> dict[str, Any]:
             f"collisions {len(shift.world.collisions)}", end="\r" if sys.stdout.isatty() else "\n", flush=True,
         )  # fmt: skip
 
-    metrics = LiveShift(scenario, LiveConfig(args.connect, args.rate)).run(progress)
+    metrics = LiveShift(scenario, LiveConfig(args.connect, args.rate, args.patience)).run(progress)
     out = args.out / scenario.name
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1, default=float) + "\n")
