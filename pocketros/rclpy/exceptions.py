@@ -38,6 +38,10 @@ class RCLError(RuntimeError):
     """An error that genuine rclpy receives from its C library."""
 
 
+class NodeNameNonExistentError(RCLError):
+    """The graph has no node of that name."""
+
+
 class RCLInvalidROSArgsError(RCLError):
     """The command line has a ROS argument that cannot be parsed."""
 

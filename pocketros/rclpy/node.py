@@ -28,17 +28,19 @@ from .exceptions import (
     InvalidNodeNameException,
     InvalidServiceNameException,
     InvalidTopicNameException,
+    NodeNameNonExistentError,
     NotInitializedException,
     UnsupportedFeatureError,
     arguments_error,
 )
 from .guard_condition import GuardCondition
+from .log_publisher import LogPublisher
 from .logging import RcutilsLogger, get_logger
 from .logging_service import LoggingService
 from .node_graph import GraphInterface
 from .node_parameters import ParameterInterface
-from .node_services import LogPublisher, ParameterService
 from .parameter import Parameter
+from .parameter_service import ParameterService
 from .publisher import Publisher
 from .qos import QoSProfile, qos_profile_parameter_events, qos_profile_services_default
 from .service import DeferredService, Service
@@ -49,6 +51,9 @@ from .type_description_service import TypeDescriptionService
 from .type_support import check_is_valid_msg_type, check_is_valid_srv_type
 from .utilities import get_default_context
 
+__all__ = ["HIDDEN_NODE_PREFIX", "Node", "NodeNameNonExistentError"]
+
+HIDDEN_NODE_PREFIX = "_"
 _E = TypeVar("_E", bound=Entity)
 
 
@@ -163,6 +168,11 @@ class Node(ParameterInterface, GraphInterface):
     @property
     def timers(self) -> Iterator[Timer]:
         yield from tuple(self._timers)
+
+    @property
+    def waitables(self) -> Iterator[Any]:
+        """None ever: see add_waitable."""
+        yield from ()
 
     @property
     def guards(self) -> Iterator[GuardCondition]:

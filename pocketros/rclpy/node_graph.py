@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pocketros import cdr
 from pocketros.bus import Endpoint
 
-from .exceptions import NameValidationException
+from .exceptions import NameValidationException, NodeNameNonExistentError
+from .topic_endpoint_info import TopicEndpointInfo, TopicEndpointTypeEnum
+from .type_hash import TypeHash
 
 if TYPE_CHECKING:
     from .context import Context
-    from .qos import QoSProfile
-
-
-@dataclass(frozen=True, slots=True)
-class TopicEndpointInfo:
-    node_name: str
-    node_namespace: str
-    topic_type: str
-    qos_profile: QoSProfile
 
 
 class GraphInterface:
@@ -75,6 +68,8 @@ class GraphInterface:
     def _names_and_types(
         self, kinds: tuple[str, ...], node: tuple[str, str] | None = None
     ) -> list[tuple[str, list[str]]]:
+        if node is not None and node not in self.get_node_names_and_namespaces():
+            raise NodeNameNonExistentError(f"cannot get names and types for nonexistent node {node}")
         found: dict[str, set[str]] = {}
         for endpoint in self.context.bus.endpoints():
             owner = (endpoint.node.name, endpoint.node.namespace)
@@ -116,8 +111,27 @@ class GraphInterface:
         return self.context.bus.endpoints(kind, name)
 
     def _info(self, kind: str, topic_name: str) -> list[TopicEndpointInfo]:
-        ends: list[Any] = self._ends(kind, _valid(self.resolve_topic_name, topic_name))
-        return [TopicEndpointInfo(e.node.name, e.node.namespace, e.type_name, e.qos) for e in ends]
+        topic = _valid(self.resolve_topic_name, topic_name)
+        return [
+            TopicEndpointInfo(
+                node_name=end.node.name,
+                node_namespace=end.node.namespace,
+                topic_type=end.type_name,
+                topic_type_hash=_parse_hash(end.type_hash or cdr.type_hash(end.type_name)),
+                endpoint_type=TopicEndpointTypeEnum[kind.upper()],
+                endpoint_gid=list(end.gid),
+                qos_profile=end.qos,
+            )
+            for end in self._ends(kind, topic)
+        ]
+
+
+def _parse_hash(text: str) -> TypeHash:
+    """The hash spelt `RIHS01_...`; an invalid one for anything else."""
+    prefix, _, digits = text.partition("_")
+    if prefix != "RIHS01" or len(digits) != 64:
+        return TypeHash()
+    return TypeHash(1, bytes.fromhex(digits))
 
 
 def _valid(resolve: Callable[[str], str], name: str) -> str:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pocketros.bus import Endpoint
 
-from .exceptions import InvalidHandle
-from .qos import QoSProfile
+from .exceptions import InvalidHandle, UnsupportedFeatureError
+from .qos import LivelinessPolicy, QoSProfile
 
 if TYPE_CHECKING:
     from .event_handler import EventHandler
@@ -43,6 +43,11 @@ class Publisher:
 
     def get_subscription_count(self) -> int:
         return self._writer.matched if self._writer is not None else 0
+
+    def assert_liveliness(self) -> None:
+        """Nothing to do unless liveliness is MANUAL_BY_TOPIC, which pocketros does not monitor."""
+        if self.qos_profile.liveliness == LivelinessPolicy.MANUAL_BY_TOPIC:
+            raise UnsupportedFeatureError("pocketros does not monitor liveliness: assert_liveliness")
 
     def wait_for_all_acked(self, timeout: Any = None) -> bool:
         """Block until every reliable subscription has all that was published; False at `timeout`.

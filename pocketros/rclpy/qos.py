@@ -44,7 +44,9 @@ class InvalidQoSProfileException(Exception):
         super().__init__(f"Invalid QoSProfile: {message}")
 
 
-class _Policy(IntEnum):
+class QoSPolicyEnum(IntEnum):
+    """Base of the policies; short keys are the names in lower case."""
+
     @classmethod
     def short_keys(cls) -> list[str]:
         return [name.lower() for name in cls.__members__]
@@ -58,14 +60,14 @@ class _Policy(IntEnum):
         return self.name.lower()
 
 
-class HistoryPolicy(_Policy):
+class HistoryPolicy(QoSPolicyEnum):
     SYSTEM_DEFAULT = 0
     KEEP_LAST = 1
     KEEP_ALL = 2
     UNKNOWN = 3
 
 
-class ReliabilityPolicy(_Policy):
+class ReliabilityPolicy(QoSPolicyEnum):
     SYSTEM_DEFAULT = 0
     RELIABLE = 1
     BEST_EFFORT = 2
@@ -73,7 +75,7 @@ class ReliabilityPolicy(_Policy):
     BEST_AVAILABLE = 4
 
 
-class DurabilityPolicy(_Policy):
+class DurabilityPolicy(QoSPolicyEnum):
     SYSTEM_DEFAULT = 0
     TRANSIENT_LOCAL = 1
     VOLATILE = 2
@@ -81,7 +83,7 @@ class DurabilityPolicy(_Policy):
     BEST_AVAILABLE = 4
 
 
-class LivelinessPolicy(_Policy):
+class LivelinessPolicy(QoSPolicyEnum):
     SYSTEM_DEFAULT = 0
     AUTOMATIC = 1
     MANUAL_BY_TOPIC = 3

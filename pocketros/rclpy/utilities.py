@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from pocketros import arguments
+from pocketros.bus import transport
 
 from .constants import S_TO_NS
 from .context import Context, default_scope
@@ -33,7 +34,8 @@ def remove_ros_args(args: Sequence[str] | None = None) -> list[str]:
 
 
 def get_rmw_implementation_identifier() -> str:
-    return "pocketros_inprocess"
+    """`pocketros_inprocess` or `pocketros_dds`."""
+    return f"pocketros_{transport()}"
 
 
 def timeout_sec_to_nsec(timeout_sec: float | None) -> int:

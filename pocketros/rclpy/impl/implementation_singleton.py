@@ -10,6 +10,7 @@ from typing import Any
 
 from ..exceptions import (
     InvalidHandle,
+    NodeNameNonExistentError,
     RCLError,
     RCLInvalidROSArgsError,
     UnknownROSArgsError,
@@ -20,6 +21,7 @@ from ..lifecycle.state_machine import TransitionCallbackReturn
 
 class _Implementation:
     InvalidHandle = InvalidHandle
+    NodeNameNonExistentError = NodeNameNonExistentError
     RCLError = RCLError
     RCLInvalidROSArgsError = RCLInvalidROSArgsError
     TransitionCallbackReturnType = TransitionCallbackReturn

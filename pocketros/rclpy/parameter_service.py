@@ -1,10 +1,10 @@
-"""What every node offers by itself: the parameter services and its log on /rosout."""
+"""The services through which other nodes read and set a node's parameters."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rcl_interfaces.msg import Log, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rcl_interfaces.srv import (
     DescribeParameters,
     GetParameters,
@@ -14,10 +14,9 @@ from rcl_interfaces.srv import (
     SetParametersAtomically,
 )
 
-from . import logging
 from .exceptions import ParameterNotDeclaredException, ParameterUninitializedException
 from .parameter import Parameter
-from .qos import QoSProfile, qos_profile_parameters
+from .qos import qos_profile_parameters
 
 if TYPE_CHECKING:
     from .node import Node
@@ -83,33 +82,3 @@ class ParameterService:
             return self._node.set_parameters_atomically(parameters)
         except ParameterNotDeclaredException as error:
             return SetParametersResult(successful=False, reason=str(error))
-
-
-class LogPublisher:
-    """Publishes what the node logs on /rosout, as far as somebody listens.
-
-    Unlike rcl it keeps no history for late listeners: a thousand log messages per node, for nobody.
-    """
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._name = node.get_logger().name
-        self._publisher = node.create_publisher(Log, "/rosout", QoSProfile(depth=1000))
-        node._publishers.remove(self._publisher)  # rclpy's node.publishers does not list it either
-        logging.add_sink(self._name, self._publish)
-
-    def detach(self) -> None:
-        logging.remove_sink(self._name)
-        self._publisher.destroy()
-
-    def _publish(
-        self, severity: int, name: str, message: str, caller: tuple[str, str, int]
-    ) -> None:
-        if self._publisher.get_subscription_count():
-            file, function, line = caller
-            self._publisher.publish(
-                Log(
-                    stamp=self._node.get_clock().now().to_msg(), level=int(severity), name=name,
-                    msg=message, file=file, function=function, line=line,
-                )
-            )  # fmt: skip
