@@ -20,7 +20,7 @@ from perception.lidar_node import LidarNode
 class RobotsConfig:
     """Parameters of the host."""
 
-    robots: int = setting(1, "number of robots: robot_1 ... robot_N", low=1, high=64, live=False)
+    robots: int = setting(1, "number of robots: robot_1 ... robot_N", low=0, high=64, live=False)
     prefix: str = setting("robot_", "their names: this and a number", live=False)
 
     def __post_init__(self) -> None:

@@ -102,7 +102,10 @@ class RouteFollower:
             moves.append(waypoint)
         if moves:
             return self._targets(moves)
-        if self._anchor is not None and not self._homed and self._gap(*self._anchor) > self.config.home_m:
+        on_its_way = bool(self._goal) and self._goal[-1].seq == HOME
+        if self._anchor is None or self._homed:
+            return ()
+        if on_its_way or self._gap(*self._anchor) > self.config.home_m:
             return (Target(HOME, *self._anchor, self.pose.yaw_rad),)
         return ()
 

@@ -110,6 +110,8 @@ def test_what_is_withdrawn_is_no_longer_wanted_and_the_robot_returns_to_its_cell
     f.set_route(-1, [])
     back = start(f)
     assert [(t.seq, t.x_m, t.y_m) for t in back] == [(HOME, 0.0, 0.0)]
+    f.moved(Pose2D(0.1, 0.0))
+    assert f.agrees(f.wanted(0))  # all the way, not only until it is near enough not to start
     f.moved(Pose2D(0.25, 0.0))
     f.arrived()
     assert f.wanted(0) == ()  # as near as the navigation gets, not again and again
