@@ -11,6 +11,7 @@ from typing import Any
 
 from aislewise import __version__
 from aislewise.errors import AislewiseError, InputError
+from pocketros.bus import TransportError
 
 VERBS = {
     "demo": "run one simulated warehouse shift from sensors to deliveries",
@@ -54,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.func(args))
     except AislewiseError as error:
         return report_error(error, getattr(args, "json", None))
+    except TransportError as error:
+        print(f"aislewise: {error}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         return 0
     except KeyboardInterrupt:

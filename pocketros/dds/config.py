@@ -42,7 +42,9 @@ def cyclone_config(environment: Mapping[str, str] = os.environ, buffer_size: str
     if scope != "SUBNET" and scope != "SYSTEM_DEFAULT":
         general.append("<AllowMulticast>false</AllowMulticast>")
     if scope == "LOCALHOST":
-        if not peers:  # with peers elsewhere the other interfaces are needed
+        # With peers elsewhere other interfaces are needed; with a configuration of Cyclone's own they are
+        # its business (naming one twice is an error).
+        if not peers and not environment.get("CYCLONEDDS_URI"):
             general.append('<Interfaces><NetworkInterface address="127.0.0.1"/></Interfaces>')
         peers = ["localhost", *peers]
     if scope == "OFF":

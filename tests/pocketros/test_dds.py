@@ -32,7 +32,7 @@ from std_srvs.srv import Trigger
 from pocketros import cdr
 from pocketros.bus import Endpoint, NodeName, TransportError
 from pocketros.dds import config, naming
-from pocketros.dds.bus import DdsBus
+from pocketros.dds.bus import DdsBus, open_domain
 from pocketros.messages import message_class
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -338,6 +338,16 @@ def test_peers_and_cyclones_own_settings_are_taken_over() -> None:
     assert '<Peer address="10.0.0.2"/><Peer address="10.0.0.3"/>' in text and text.endswith(",file:///x.xml")
 
 
+def test_cyclones_own_configuration_may_choose_the_interface(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chosen = '<General><Interfaces><NetworkInterface name="lo"/></Interfaces></General>'
+    monkeypatch.setenv("CYCLONEDDS_URI", chosen)
+    bus = open_domain(DOMAIN)
+    bus.release()
+    bus.join(20.0)
+
+
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(config.DiscoveryError, match="ROS_AUTOMATIC_DISCOVERY_RANGE.*NEARBY"):
         config.cyclone_config({"ROS_AUTOMATIC_DISCOVERY_RANGE": "nearby"})
@@ -352,8 +362,6 @@ def test_type_hashes_are_those_of_ros(node: Node) -> None:
 
 def test_a_domain_can_be_left_and_entered_again() -> None:
     for _ in range(2):
-        from pocketros.dds.bus import open_domain
-
         bus = open_domain(DOMAIN)
         assert isinstance(bus, DdsBus)
         again = open_domain(DOMAIN)
