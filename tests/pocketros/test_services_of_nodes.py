@@ -289,6 +289,14 @@ def test_the_graph_tells_all_about_endpoints(kit: Kit) -> None:
         node.get_publisher_names_and_types_by_node("nobody", "/")
 
 
+def test_a_node_that_cannot_be_made_leaves_nothing_in_the_graph(kit: Kit) -> None:
+    node = kit.node("n")
+    with pytest.raises(Exception, match="use_sim_time"):
+        kit.node("broken", parameter_overrides=[Parameter("use_sim_time", value="yes")])
+    kit.until(lambda: "broken" not in node.get_node_names())
+    assert "/broken/get_parameters" not in dict(node.get_service_names_and_types())
+
+
 # ---------------------------------------------------------------------------------- plain functions
 
 

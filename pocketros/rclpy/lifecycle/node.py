@@ -35,8 +35,7 @@ class LifecycleNodeMixin(ManagedEntity):
         callback_group: CallbackGroup | None = None,
     ) -> None:
         """Call it after Node.__init__. Without the communication interface there are no services."""
-        if not isinstance(enable_communication_interface, bool):
-            raise TypeError("enable_communication_interface must be a bool")
+        _require_bool(enable_communication_interface)
         node = self._node_of_mixin()
         self._managed_entities: dict[ManagedEntity, None] = {}  # in order of addition
         self._transition_event_publisher = node.create_publisher(
@@ -203,10 +202,16 @@ class LifecycleNode(LifecycleNodeMixin, Node):
     def __init__(
         self, node_name: str, *, enable_communication_interface: bool = True, **kwargs: Any
     ) -> None:
+        _require_bool(enable_communication_interface)
         Node.__init__(self, node_name, **kwargs)
         LifecycleNodeMixin.__init__(
             self, enable_communication_interface=enable_communication_interface
         )
+
+
+def _require_bool(enable_communication_interface: Any) -> None:
+    if not isinstance(enable_communication_interface, bool):
+        raise TypeError("enable_communication_interface must be a bool")
 
 
 def _checked(answer: Any, name: str, owner: object) -> TransitionCallbackReturn:
