@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,23 @@ RULE = (
     "these cannot pass. Many only want an entity to have a `handle`: for the test run, and only there, each has one "
     "that does nothing, so that the rest of such a function counts for something too."
 )
+
+REASONS = {
+    "node": "takes a message from a C handle",
+    "parameter_event_handler": "puts objects that are no messages into messages; pocketros checks fields at once",
+    "qos": "converts a profile to C",
+    "qos_event": "deadlines and liveliness are not monitored; events of C handles",
+    "executor": "wait sets",
+    "client": "takes a request from a C handle",
+    "topic_endpoint_info": "converts a profile from C",
+    "type_description_service": "puts an object that is no string into a message; pocketros checks fields at once",
+    "serialization": "strings of wide characters cannot be serialised",
+    "service_introspection": "not offered",
+    "create_while_spinning": "waitables are not offered",
+    "destruction": "life time of C handles",
+    "waitable": "waitables are not offered",
+}
+"""Why functions of a file fail, for the page."""
 
 
 @dataclass
@@ -187,7 +205,7 @@ def page(results: Sequence[Result]) -> str:
             f"| {r.name} | {len(r.functions)} | {len(r.passed)} | {len(r.failed)} | {len(r.skipped)} | {len(r.private)} "
             f"| {len(r.public & r.passed)} of {len(r.public)} | {r.percent} |"
         )
-        failures += [f"| {r.name} | `{f}` | {'yes' if f in r.private else ''} |" for f in sorted(r.failed)]
+        failures += [f"| {r.name} | `{f}` | {'yes' if f in r.private else ''} | {REASONS.get(r.name, '')} |" for f in sorted(r.failed)]
     public, passed = (sum(len(s) for s in sets) for sets in ([r.public for r in results], [r.public & r.passed for r in results]))
     total, all_passed = sum(len(r.functions) for r in results), sum(len(r.passed) for r in results)
     return "\n".join([
@@ -195,12 +213,12 @@ def page(results: Sequence[Result]) -> str:
         "Written by `python -m tools.rclpy_tests`, which runs the test files of genuine rclpy (branch jazzy), unmodified,",
         f"on pocketros: each file in a process of its own, {LIMIT_S} s at most. A function passes if all its cases do;",
         "one that fails is tried once more by itself, because many wait for wall-clock milliseconds.", "",
-        RULE, "",
+        *textwrap.wrap(RULE, 118), "",
         f"Of {total} functions {all_passed} pass; of the {public} that touch no private C handle and are not skipped, "
         f"{passed} ({100 * passed / max(1, public):.1f}%).", "",
         "| file | functions | passed | failed | skipped by the test | touch private C handles | public: passed | share |",
         "|---|---|---|---|---|---|---|---|", *rows, "",
-        "## What fails", "", "| file | function | touches private C handles |", "|---|---|---|", *failures, "",
+        "## What fails", "", "| file | function | touches private C handles | why |", "|---|---|---|---|", *failures, "",
     ])  # fmt: skip
 
 
