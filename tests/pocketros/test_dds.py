@@ -181,7 +181,7 @@ def test_malformed_payloads_are_dropped_and_counted_and_good_ones_still_arrive(n
     for number, payload in enumerate(bad):
         publisher.publish(payload)
         publisher.publish(String(data=str(number)))
-        until(node, lambda: got[-1:] == [number])  # noqa: B023
+        until(node, lambda: got[-1:] == [number])
     assert got == list(range(len(bad)))
     assert lost == list(range(1, len(bad) + 1))
     with pytest.raises(cdr.CdrError, match="4 bytes are no message"):
@@ -349,7 +349,7 @@ def test_cyclones_own_configuration_may_choose_the_interface(
 
 
 def test_a_wrong_setting_is_named() -> None:
-    with pytest.raises(config.DiscoveryError, match="ROS_AUTOMATIC_DISCOVERY_RANGE.*NEARBY"):
+    with pytest.raises(config.DiscoveryError, match=r"ROS_AUTOMATIC_DISCOVERY_RANGE.*NEARBY"):
         config.cyclone_config({"ROS_AUTOMATIC_DISCOVERY_RANGE": "nearby"})
 
 
