@@ -189,7 +189,7 @@ def measure_round_trips(
             end = time.monotonic() + seconds
         before, began = arrived[0], time.perf_counter()
         send(message)
-        if not link.until(lambda: arrived[0] > before, 5.0):
+        if not link.until(lambda before=before: arrived[0] > before, 5.0):
             raise SystemExit("a reliable message did not come back within 5 s")
         found.append((time.perf_counter() - began) * 1e3)
     used_ms = (cpu_s(peer) - started_cpu) * 1e3
@@ -201,7 +201,7 @@ def measure_stream(link: Any, send: Callable[[Any], None], message: Any, seconds
     began = time.monotonic()
     for i in range(count):
         send(message)
-        link.until(lambda: time.monotonic() >= began + (i + 1) / 30, 1.0)
+        link.until(lambda due=began + (i + 1) / 30: time.monotonic() >= due, 1.0)
     return count
 
 
