@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
-
-from pocketros import cdr
 
 from . import session, topic_echo, topic_pub, topic_rate
 from .command import Commands
@@ -74,38 +71,7 @@ def info(args: argparse.Namespace) -> None:
         for noun, ends in (("Publisher", publishers), ("Subscription", subscriptions)):
             print(f"{noun} count: {len(ends)}", end=end)
             for item in ends if args.verbose else ():
-                print(_endpoint(item, noun.upper()), end=end)
-
-
-def _endpoint(item: Any, kind: str) -> str:
-    qos = item.qos_profile
-    depth = f" ({qos.depth})" if qos.history.name == "KEEP_LAST" else ""
-    lines = [
-        f"Node name: {item.node_name}",
-        f"Node namespace: {item.node_namespace}",
-        f"Topic type: {item.topic_type}",
-        f"Topic type hash: {_hash(item)}",
-        f"Endpoint type: {kind}",
-        f"GID: {'.'.join(f'{byte:02x}' for byte in getattr(item, 'endpoint_gid', ()))}",
-        "QoS profile:",
-        f"  Reliability: {qos.reliability.name}",
-        f"  History (Depth): {qos.history.name}{depth}",
-        f"  Durability: {qos.durability.name}",
-        f"  Lifespan: {_duration(qos.lifespan)}",
-        f"  Deadline: {_duration(qos.deadline)}",
-        f"  Liveliness: {qos.liveliness.name}",
-        f"  Liveliness lease duration: {_duration(qos.liveliness_lease_duration)}",
-    ]
-    return "\n".join(lines)
-
-
-def _hash(item: Any) -> str:
-    """The hash the endpoint announces, else that of the definition known here."""
-    return str(getattr(item, "topic_type_hash", "") or cdr.type_hash(item.topic_type) or "INVALID")
-
-
-def _duration(value: Any) -> str:
-    return str(value) if value.nanoseconds else "Infinite"  # 0: not stated, which means without limit
+                print(item, end=end)
 
 
 def show_type(args: argparse.Namespace) -> int:

@@ -75,7 +75,7 @@ def test_topic_info_tells_both_ends_with_their_qos(world: Any) -> None:
     publisher, subscription = text.split("Subscription count: 1\n\n")
     for line in (
         "Node name: talker", "Node namespace: /robot", "Endpoint type: PUBLISHER", "  Reliability: RELIABLE",
-        "  History (Depth): KEEP_LAST (3)", "  Durability: TRANSIENT_LOCAL", "  Deadline: Infinite",
+        "  History (Depth): KEEP_LAST (3)", "  Durability: TRANSIENT_LOCAL",
         "Topic type hash: RIHS01_df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18",
     ):  # fmt: skip
         assert line in publisher.splitlines()
