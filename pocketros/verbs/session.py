@@ -17,6 +17,8 @@ from .errors import Interrupted, VerbError
 
 SPIN_TIME_S = 0.5
 HIDDEN = "_"
+PATIENCE_S = 1.0
+"""Signals so soon after the first are its echo: shells and `timeout` signal a process and its group."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +42,7 @@ class Session:
         self.node = node
         self._executor = executor
         self._signal = 0
+        self._signal_s = 0.0
 
     def ok(self) -> bool:
         return bool(self.node.context.ok())
@@ -83,10 +86,11 @@ class Session:
             self.node.destroy_client(client)
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
-        if not self.ok():  # the second one: something does not heed the first
+        if not self._signal:
+            self._signal, self._signal_s = number, time.monotonic()
+            self.node.context.try_shutdown()
+        elif time.monotonic() > self._signal_s + PATIENCE_S:  # something does not heed the first one
             raise KeyboardInterrupt
-        self._signal = number
-        self.node.context.try_shutdown()
 
 
 @contextlib.contextmanager
@@ -107,12 +111,14 @@ def opened(args: argparse.Namespace, name: str | None = None) -> Iterator[Sessio
             start_parameter_services=False,
             parameter_overrides=[Parameter("use_sim_time", value=args.use_sim_time)],
         )
-        with node, SingleThreadedExecutor(context=context) as executor:
-            executor.add_node(node)
-            session = Session(node, executor)
-            with _signals(session._on_signal):
+        executor = SingleThreadedExecutor(context=context)
+        session = Session(node, executor)
+        with _signals(session._on_signal):
+            with node, executor:
+                executor.add_node(node)
                 session.sleep(args.spin_time)
                 yield session
+            context.try_shutdown()
     except Exception as error:
         if session is not None and session._signal:  # it came while something else than waiting was done
             raise Interrupted(session._signal) from error
