@@ -233,10 +233,12 @@ def test_a_field_that_is_no_message_prints_as_rclpy_holds_it() -> None:
 
 
 numbers = st.floats(allow_nan=False, width=32)
+# PyYAML prints a few control characters (U+0085) as they are and reads them back as blanks: so does ros2.
+texts = st.text(st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp")), max_size=20)
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.text(max_size=20), st.lists(st.binary(min_size=1, max_size=1), max_size=4), st.lists(numbers, max_size=5))
+@given(texts, st.lists(st.binary(min_size=1, max_size=1), max_size=4), st.lists(numbers, max_size=5))
 def test_what_echo_prints_can_be_published_again(text: str, octets: list[bytes], floats: list[float]) -> None:
     scan = LaserScan(ranges=floats)
     scan.header.frame_id = text
