@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pocketros import cdr
 from pocketros.bus import Endpoint
 
+from .duration import Infinite
 from .exceptions import NameValidationException, NodeNameNonExistentError
+from .qos import DurabilityPolicy, LivelinessPolicy, QoSProfile, ReliabilityPolicy
 from .topic_endpoint_info import TopicEndpointInfo, TopicEndpointTypeEnum
 from .type_hash import TypeHash
 
@@ -120,10 +123,26 @@ class GraphInterface:
                 topic_type_hash=_parse_hash(end.type_hash or cdr.type_hash(end.type_name)),
                 endpoint_type=TopicEndpointTypeEnum[kind.upper()],
                 endpoint_gid=list(end.gid),
-                qos_profile=end.qos,
+                qos_profile=_in_force(end.qos),
             )
             for end in self._ends(kind, topic)
         ]
+
+
+def _in_force(asked: QoSProfile) -> QoSProfile:
+    """The policies as the graph shows them: what was left open is what rmw takes by default."""
+    qos = copy.copy(asked)
+    for name in ("deadline", "lifespan", "liveliness_lease_duration"):
+        if not getattr(qos, name).nanoseconds:
+            setattr(qos, name, Infinite)
+    for name, default in (
+        ("reliability", ReliabilityPolicy.RELIABLE),
+        ("durability", DurabilityPolicy.VOLATILE),
+        ("liveliness", LivelinessPolicy.AUTOMATIC),
+    ):
+        if getattr(qos, name).name == "SYSTEM_DEFAULT":
+            setattr(qos, name, default)
+    return qos
 
 
 def _parse_hash(text: str) -> TypeHash:
@@ -139,4 +158,4 @@ def _valid(resolve: Callable[[str], str], name: str) -> str:
     try:
         return resolve(name)
     except NameValidationException as error:
-        raise ValueError(f"name is invalid: {error}") from error
+        raise ValueError(f"name {name!r} is invalid: {error}") from error

@@ -108,13 +108,14 @@ class ParameterInterface:
                 raise ValueError(f"Cannot declare parameter {name} as statically typed of NOT_SET")
             if descriptor.dynamic_typing:
                 raise ValueError(f"Parameter {name}: dynamic_typing excludes giving a type")
-            descriptor.type = int(default)
+            descriptor.type = default.value
             return None
         if not descriptor.dynamic_typing:
             is_message = isinstance(default, ParameterValue)
-            kind = default.type if is_message else Parameter.Type.from_parameter_value(default)
-            descriptor.type = int(kind)
-            if descriptor.type == Parameter.Type.NOT_SET:
+            descriptor.type = (
+                default.type if is_message else Parameter.Type.from_parameter_value(default).value
+            )
+            if descriptor.type == Parameter.Type.NOT_SET.value:
                 raise ValueError(f"Cannot declare parameter {name} without a value or type")
         return default
 
@@ -164,14 +165,15 @@ class ParameterInterface:
         start = f"{prefix}{PARAMETER_SEPARATOR_STRING}" if prefix else ""
         return {n[len(start) :]: p for n, p in self._parameters.items() if n.startswith(start)}
 
-    def get_parameter_type(self, name: str) -> Parameter.Type:
+    def get_parameter_type(self, name: str) -> Any:
+        """The number of the type; Parameter.Type.NOT_SET, no number, if undeclared and allowed."""
         if name in self._parameters:
-            return self._parameters[name].type_
+            return self._parameters[name].type_.value
         if self._allow_undeclared_parameters:
             return Parameter.Type.NOT_SET
         raise ParameterNotDeclaredException(name)
 
-    def get_parameter_types(self, names: list[str]) -> list[Parameter.Type]:
+    def get_parameter_types(self, names: list[str]) -> list[Any]:
         return [self.get_parameter_type(name) for name in names]
 
     def describe_parameter(self, name: str) -> Any:
@@ -287,7 +289,7 @@ class ParameterInterface:
         current = self.get_parameter(name)
         if self._descriptors[name].read_only:
             raise ParameterImmutableException(name)
-        descriptor.name, descriptor.type = name, int(current.type_)
+        descriptor.name, descriptor.type = name, current.type_.value
         if alternative_value is not None:
             current = Parameter(name, value=alternative_value)
         self._declare(current, descriptor)
@@ -323,10 +325,10 @@ def _refusal(parameter: Parameter, descriptor: Any, declaring: bool) -> str:
         return f"Trying to set a read-only parameter: {parameter.name}."
     kind = parameter.type_
     if descriptor.dynamic_typing:
-        descriptor.type = int(kind)
+        descriptor.type = kind.value
     elif kind is Parameter.Type.NOT_SET:
         return "" if declaring else "Static parameter cannot be undeclared"
-    elif kind != descriptor.type:
+    elif kind.value != descriptor.type:
         expected = Parameter.Type(descriptor.type).name
         return f"Wrong parameter type, expected '{expected}' got '{kind.name}'"
     if kind is Parameter.Type.INTEGER and descriptor.integer_range:

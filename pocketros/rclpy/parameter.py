@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 from collections.abc import Iterable
-from enum import IntEnum
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ PARAMETER_SEPARATOR_STRING = "."
 class Parameter:
     """A named, typed value."""
 
-    class Type(IntEnum):
+    class Type(Enum):
+        """Not an int, as in rclpy: messages take `.value`."""
+
         NOT_SET = 0
         BOOL = 1
         INTEGER = 2
@@ -47,6 +49,10 @@ class Parameter:
                 f"The given value is not one of the allowed types '{parameter_value!r}'."
             )
 
+        @property
+        def _is_array(self) -> bool:
+            return bool(self.value >= Parameter.Type.BYTE_ARRAY.value)
+
         def check(self, parameter_value: Any) -> bool:
             """True if this type can hold the value; an empty array fits every array type."""
             if self is Parameter.Type.NOT_SET:
@@ -55,8 +61,8 @@ class Parameter:
                 found = Parameter.Type.from_parameter_value(parameter_value)
             except TypeError:
                 return False
-            is_array = self >= Parameter.Type.BYTE_ARRAY
-            if is_array and found >= Parameter.Type.BYTE_ARRAY and not len(parameter_value):
+            is_array = self._is_array
+            if is_array and found._is_array and not len(parameter_value):
                 return True
             return found == self
 
@@ -94,7 +100,7 @@ class Parameter:
     def get_parameter_value(self) -> Any:
         from rcl_interfaces.msg import ParameterValue
 
-        message = ParameterValue(type=int(self._type_))
+        message = ParameterValue(type=self._type_.value)
         if self._type_ is not Parameter.Type.NOT_SET:
             setattr(message, _MESSAGE_FIELDS[self._type_], self._value)
         return message
@@ -127,7 +133,7 @@ def parameter_value_to_python(parameter_value: Any) -> Any:
     if kind is Parameter.Type.NOT_SET:
         return None
     value = getattr(parameter_value, _MESSAGE_FIELDS[kind])
-    return list(value) if kind >= Parameter.Type.BYTE_ARRAY else value
+    return list(value) if kind._is_array else value
 
 
 def get_parameter_value(string_value: str) -> Any:

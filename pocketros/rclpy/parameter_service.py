@@ -58,7 +58,8 @@ class ParameterService:
 
     def _get_types(self, request: Any, response: Any) -> Any:
         try:
-            response.types = [int(kind) for kind in self._node.get_parameter_types(request.names)]
+            kinds = self._node.get_parameter_types(request.names)
+            response.types = [getattr(kind, "value", kind) for kind in kinds]
         except ParameterNotDeclaredException:
             response.types = []
         return response

@@ -316,12 +316,20 @@ def qos_check_compatible(
     """Whether two profiles match, and if not, why; WARNING where it is up to the middleware."""
     if reason := mismatch(publisher_qos, subscription_qos):
         return QoSCompatibility.ERROR, f"ERROR: incompatible policy {reason};"
-    for profile, owner in ((publisher_qos, "Publisher"), (subscription_qos, "Subscription")):
-        for policy in ("reliability", "durability"):
-            value = getattr(profile, policy)
-            if value.name in ("SYSTEM_DEFAULT", "UNKNOWN", "BEST_AVAILABLE"):
-                return QoSCompatibility.WARNING, f"WARNING: {owner}'s {policy} is {value.name};"
-    return QoSCompatibility.OK, ""
+    reasons = []
+    for policy, weak, strong in (
+        ("reliability", "BEST_EFFORT", "RELIABLE"),
+        ("durability", "VOLATILE", "TRANSIENT_LOCAL"),
+        ("liveliness", "AUTOMATIC", "MANUAL_BY_TOPIC"),
+    ):
+        offered = getattr(publisher_qos, policy).name
+        requested = getattr(subscription_qos, policy).name
+        unknown = ("SYSTEM_DEFAULT", "UNKNOWN")
+        if (offered in unknown and requested in (*unknown, strong)) or (
+            offered == weak and requested in unknown
+        ):
+            reasons.append(f"WARNING: {policy} is {offered} offered and {requested} requested;")
+    return (QoSCompatibility.WARNING if reasons else QoSCompatibility.OK), "".join(reasons)
 
 
 def effective_depth(profile: QoSProfile) -> int | None:

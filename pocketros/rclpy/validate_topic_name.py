@@ -12,7 +12,12 @@ TOPIC_SEPARATOR_STRING = "/"
 
 
 def validate_topic_name(name: str, *, is_service: bool = False) -> Literal[True]:
-    """True for a valid relative, private or absolute name; else InvalidTopicNameException."""
+    """True for a valid relative, private or absolute name; else InvalidTopicNameException.
+
+    Repeated slashes are let through, as in rclpy: they are found when the name is expanded.
+    """
+    while "//" in name[1:]:
+        name = name[0] + name[1:].replace("//", "/")
     return _validate(name, "topic", is_service)
 
 

@@ -6,6 +6,7 @@ them in process and over DDS.
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -33,19 +34,24 @@ from rclpy.node import Node
 from std_msgs.msg import String
 
 SUCCESS, FAILURE, ERROR = (getattr(TransitionCallbackReturn, n) for n in ("SUCCESS", "FAILURE", "ERROR"))
+_numbers = itertools.count()
 
 
 class Kit:
-    """A lifecycle node `n`, a node that watches it, and an executor that spins both."""
+    """A lifecycle node, a node that watches it, and an executor that spins both.
+
+    The name is new each time: genuine lifecycle nodes stay in the graph for a while.
+    """
 
     def __init__(self) -> None:
+        self.name = f"n{next(_numbers)}"
         self.executor = SingleThreadedExecutor()
         self.watcher = Node("watcher")
         self.executor.add_node(self.watcher)
         self.nodes: list[Any] = [self.watcher]
 
     def node(self, kind: type = LifecycleNode, **options: Any) -> Any:
-        node = kind("n", **options)
+        node = kind(self.name, **options)
         self.nodes.append(node)
         self.executor.add_node(node)
         return node
@@ -57,7 +63,7 @@ class Kit:
             self.executor.spin_once(timeout_sec=0.02)
 
     def call(self, kind: Any, name: str, request: Any = None) -> Any:
-        client = self.watcher.create_client(kind, f"/n/{name}")
+        client = self.watcher.create_client(kind, f"/{self.name}/{name}")
         assert client.wait_for_service(timeout_sec=5)
         future = client.call_async(request or kind.Request())
         self.until(future.done)
@@ -302,9 +308,10 @@ def test_every_transition_is_announced(kit: Kit) -> None:
     def note(event: Any) -> None:
         events.append((event.start_state.label, event.goal_state.label))
 
-    subscription = kit.watcher.create_subscription(TransitionEvent, "/n/transition_event", note, 10)
-    kit.until(lambda: kit.watcher.count_publishers("/n/transition_event") == 1)
-    assert subscription is not None
+    subscription = kit.watcher.create_subscription(TransitionEvent, f"/{kit.name}/transition_event", note, 10)
+    kit.until(lambda: subscription.get_publisher_count() == 1)
+    for _ in range(10):  # let the publisher find the subscription too
+        kit.executor.spin_once(timeout_sec=0.02)
     node.trigger_configure()
     kit.until(lambda: len(events) == 2)
     assert events == [("unconfigured", "configuring"), ("configuring", "inactive")]
@@ -313,8 +320,8 @@ def test_every_transition_is_announced(kit: Kit) -> None:
 def test_without_the_communication_interface_there_are_no_services(kit: Kit) -> None:
     node = kit.node(enable_communication_interface=False)
     assert node.trigger_configure() == SUCCESS
-    services = dict(kit.watcher.get_service_names_and_types_by_node("n", "/"))
-    assert "/n/get_parameters" in services
+    kit.until(lambda: f"/{kit.name}/get_parameters" in dict(node.get_service_names_and_types()))
+    services = dict(node.get_service_names_and_types_by_node(kit.name, "/"))
     assert not [name for name, types in services.items() if types[0].startswith("lifecycle_msgs")]
     with pytest.raises(TypeError):
         kit.node(enable_communication_interface="asd")
