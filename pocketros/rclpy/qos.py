@@ -249,8 +249,11 @@ class QoSProfile:
     __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
-        values = ", ".join(f"{name.lstrip('_')}={getattr(self, name)!r}" for name in self.__slots__)
-        return f"{type(self).__name__}({values})"
+        names = (
+            "history", "depth", "reliability", "durability", "lifespan", "deadline", "liveliness",
+            "liveliness_lease_duration", "avoid_ros_namespace_conventions",
+        )  # fmt: skip
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!s}' for name in names)})"
 
 
 def _require_duration(value: Any) -> Duration:
