@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
+from .exceptions import WithoutHandle
+
 if TYPE_CHECKING:
     from .callback_groups import CallbackGroup
 
@@ -14,7 +16,7 @@ TASK, TIMER, SUBSCRIPTION, GUARD, CLIENT, SERVICE = range(6)
 _serial = itertools.count()
 
 
-class Entity:
+class Entity(WithoutHandle):
     """Something with a callback.
 
     Readiness is pushed, not polled: `_signal()` puts the entity into its executor's queue once;

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .clock_type import ClockType
 from .duration import Duration
-from .exceptions import NotInitializedException
+from .exceptions import NotInitializedException, WithoutHandle
 from .time import Time
 from .utilities import get_default_context
 
@@ -97,7 +97,7 @@ class JumpHandle:
         self.unregister()
 
 
-class Clock:
+class Clock(WithoutHandle):
     """System or steady time; `Clock(clock_type=ClockType.ROS_TIME)` makes a ROSClock."""
 
     def __new__(cls, *, clock_type: ClockType = ClockType.SYSTEM_TIME) -> Clock:

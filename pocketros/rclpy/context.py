@@ -13,10 +13,10 @@ from typing import Any
 from pocketros import arguments
 from pocketros.bus import Bus, open_bus
 
-from .exceptions import NotInitializedException, arguments_error
+from .exceptions import NotInitializedException, WithoutHandle, arguments_error
 
 
-class Context:
+class Context(WithoutHandle):
     """Life time of a set of nodes: command line arguments, ROS domain and shutdown callbacks."""
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from .constants import S_TO_NS
+from .exceptions import UnsupportedFeatureError
 
 
 @functools.total_ordering
@@ -59,6 +60,9 @@ class Duration:
         return self._ns < other._ns if isinstance(other, Duration) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
+
+    def get_c_duration(self) -> Any:
+        raise UnsupportedFeatureError("pocketros has no C structures: Duration.get_c_duration")
 
     def to_msg(self) -> Any:
         from builtin_interfaces.msg import Duration as Message

@@ -34,6 +34,18 @@ class UnsupportedFeatureError(NotImplementedError):
     """The call is rclpy's, but pocketros does not offer what it asks for. A RuntimeError too."""
 
 
+class NoHandleError(UnsupportedFeatureError, AttributeError):
+    """A C handle was asked for. An AttributeError too, so that hasattr() works."""
+
+
+class WithoutHandle:
+    """Base of what has a C handle in rclpy."""
+
+    @property
+    def handle(self) -> Any:
+        raise NoHandleError(f"pocketros has no C handles: {type(self).__name__}.handle")
+
+
 class RCLError(RuntimeError):
     """An error that genuine rclpy receives from its C library."""
 

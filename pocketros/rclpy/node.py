@@ -16,6 +16,7 @@ from .exceptions import (
     InvalidTopicNameException,
     NodeNameNonExistentError,
     NotInitializedException,
+    WithoutHandle,
     arguments_error,
 )
 from .log_publisher import LogPublisher
@@ -36,7 +37,7 @@ __all__ = ["HIDDEN_NODE_PREFIX", "Node", "NodeNameNonExistentError"]
 HIDDEN_NODE_PREFIX = "_"
 
 
-class Node(EntityInterface, ParameterInterface, GraphInterface):
+class Node(EntityInterface, ParameterInterface, GraphInterface, WithoutHandle):
     """A node of the ROS graph. Use it as a context manager, or call destroy_node()."""
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pocketros.bus import Endpoint
 
-from .exceptions import InvalidHandle, UnsupportedFeatureError
+from .exceptions import InvalidHandle, UnsupportedFeatureError, WithoutHandle
 from .qos import LivelinessPolicy, QoSProfile
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .node import Node
 
 
-class Publisher:
+class Publisher(WithoutHandle):
     """Hands messages to the bus. In process, subscribers receive the very object: do not change it."""
 
     def __init__(self, node: Node, msg_type: type, endpoint: Endpoint) -> None:

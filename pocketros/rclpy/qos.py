@@ -9,6 +9,7 @@ from typing import Any
 from pocketros.bus import mismatch
 
 from .duration import Duration, Infinite
+from .exceptions import UnsupportedFeatureError
 
 __all__ = [
     "DurabilityPolicy", "HistoryPolicy", "InvalidQoSProfileException", "LivelinessPolicy",
@@ -210,6 +211,9 @@ class QoSProfile:
     @liveliness_lease_duration.setter
     def liveliness_lease_duration(self, value: Duration) -> None:
         self._lease = _require_duration(value)
+
+    def get_c_qos_profile(self) -> Any:
+        raise UnsupportedFeatureError("pocketros has no C structures: QoSProfile.get_c_qos_profile")
 
     # What the bus asks for (pocketros.bus.Policies).
 

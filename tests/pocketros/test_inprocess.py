@@ -29,11 +29,14 @@ from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.exceptions import RCLError, UnknownROSArgsError, UnsupportedFeatureError
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import LivelinessPolicy, QoSPolicyKind, QoSProfile, qos_profile_sensor_data
+from rclpy.service_introspection import ServiceIntrospectionState
 from rclpy.task import Future
 from rclpy.wait_for_message import wait_for_message
+from rclpy.waitable import Waitable
 from rosgraph_msgs.msg import Clock as ClockMsg
 from std_msgs.msg import Int32, String
 from std_srvs.srv import Trigger
@@ -260,6 +263,17 @@ def test_what_is_not_offered_is_refused_loudly(ros: Ros) -> None:
         node.create_subscription(String, "t", lambda m: None, 1, content_filter_options=object())
     with pytest.raises(UnsupportedFeatureError):
         SubscriptionEventCallbacks(deadline=lambda i: None)
+    for thing in (node, node.create_publisher(String, "t", 1), node.get_clock(), node.context):
+        with pytest.raises(NotImplementedError, match="handle"):
+            thing.handle  # noqa: B018
+        assert not hasattr(thing, "handle")
+    with pytest.raises(NotImplementedError, match="Waitable"):
+        Waitable(node.default_callback_group)
+    with pytest.raises(NotImplementedError, match="WaitSet"):
+        rclpy_implementation.WaitSet  # noqa: B018
+    client = node.create_client(Trigger, "s")
+    with pytest.raises(NotImplementedError, match="introspection"):
+        client.configure_introspection(node.get_clock(), QoSProfile(depth=1), ServiceIntrospectionState.METADATA)
 
 
 def test_messages_from_many_threads_all_arrive(ros: Ros) -> None:
