@@ -122,6 +122,10 @@ def test_ctrl_c_in_a_terminal_ends_the_simulator_and_those_who_render_for_it(sta
     process.wait_for("up")
     workers = children(process.popen.pid)
     assert workers
+    for pid in workers:
+        os.kill(pid, signal.SIGINT)
+    time.sleep(1.0)
+    assert all(alive(pid) for pid in workers)  # it is not theirs to decide
     assert process.end(signal.SIGINT, group=True) == 0, process.log.read_text()
     wait_for_end(workers)
     assert "Traceback" not in process.log.read_text()

@@ -122,17 +122,20 @@ class Robot:
         links = [TransformStamped(header=messages.header(now_ns, a), child_frame_id=b) for a, b in chain]
         self.tf.publish(TFMessage(transforms=links))
 
+    def cloud(self, stamp_ns: int) -> None:
+        data, layout, step = pointcloud2.encode(np.full((50, 4), 3.0, np.float32))
+        fields = [PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=1) for f in layout]
+        self.points.publish(
+            PointCloud2(
+                header=messages.header(stamp_ns, "robot_1/base_link"), height=1, width=50, fields=fields,
+                point_step=step, row_step=step * 50, is_dense=True, data=data,
+            )
+        )
+
     def __call__(self, now_ns: int) -> None:
         self.poses(now_ns)
         if now_ns % to_ns(0.5) == 0:
-            data, layout, step = pointcloud2.encode(np.full((50, 4), 3.0, np.float32))
-            fields = [PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=1) for f in layout]
-            self.points.publish(
-                PointCloud2(
-                    header=messages.header(now_ns, "robot_1/base_link"), height=1, width=50, fields=fields,
-                    point_step=step, row_step=step * 50, is_dense=True, data=data,
-                )
-            )
+            self.cloud(now_ns)
 
 
 def fusion(stage: Stage, detector: Any, **parameters: Any) -> FusionNode:
@@ -145,6 +148,8 @@ def test_a_deactivated_fusion_node_detects_nothing_and_resumes_with_fresh_frames
     node, robot, seen = fusion(stage, network), Robot(stage), stage.hear(topics.DETECTIONS, PREFIX)
     stage.pass_time(3.0, robot)
     assert len(seen) >= 4
+    robot.cloud(to_ns(stage.now_s + 0.05))  # newer than the last pose: waits for the next one
+    stage.pass_time(0.1)
     node.trigger_deactivate()
     before, frames = len(seen), len(network.frames)
     stage.pass_time(3.0, robot)
@@ -227,7 +232,7 @@ def test_a_deactivated_world_node_publishes_nothing_and_keeps_instructions(stage
 def test_objects_and_markers_are_shown_and_taken_down(stage: Stage) -> None:
     fleet, objects, markers = Fleet(stage), stage.hear(topics.WORLD_OBJECTS), stage.hear(topics.WORLD_MARKERS)
     grids = stage.hear(topics.SITE_GRID)
-    stage.add(WorldNode())
+    stage.add(WorldNode(parameter_overrides=[Parameter("occupancy_period_s", value=1.0)]))
     stage.pass_time(6.0, fleet)
     _, frame_id, boxes = visual.from_boxes_msg(objects[-1])
     assert frame_id == "map" and np.allclose(boxes[0].position[:2], (6.0, 4.0), atol=0.2)

@@ -48,6 +48,10 @@ class SmallNav2(Node):
             handle_accepted_callback=self.accept, cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
 
+    @property
+    def busy(self) -> bool:
+        return self._current is not None
+
     def accept(self, handle: Any) -> None:
         self.end("aborted")  # preempted
         self._ahead = [(p.pose.position.x, p.pose.position.y) for p in handle.request.poses]
@@ -218,6 +222,18 @@ def test_a_withdrawn_way_is_driven_no_further(floor: Floor) -> None:
     floor.release("r0", first=-1)
     floor.run(5.0)
     assert floor.nav2["r0"].x in (pytest.approx(1.0), pytest.approx(2.0))
+
+
+def test_a_way_withdrawn_before_it_is_begun_cancels_the_goal(floor: Floor) -> None:
+    floor.nav2["r0"].speed = 0.0
+    floor.run(1.0)
+    floor.release("r0", move(0, 1.0))
+    floor.run(0.5)
+    assert floor.nav2["r0"].busy
+    floor.release("r0", first=-1)
+    floor.run(1.0)
+    info = floor.bench.reports["r0"]
+    assert not floor.nav2["r0"].busy and info.mode is RobotMode.IDLE and info.problem == ""
 
 
 def test_an_aborted_goal_is_reported_and_tried_again(floor: Floor) -> None:

@@ -20,6 +20,8 @@ from aislewise.types import OrderState
 from planning.client import PlanningClient
 from planning.planner_node import PlannerNode
 from planning.rehearsal import Rehearsal
+from planning.sqlite import StoreError
+from planning.store import SqliteStore
 from pocketros.testing import spin_until_idle
 
 
@@ -130,6 +132,17 @@ def test_orders_in_memory_outlive_cleanup(make: Any, tmp_path: Path) -> None:
         assert [r.state for r in floor.node.store.list()] == [OrderState.DONE]
     finally:
         floor.close()
+
+
+def test_a_destroyed_node_leaves_its_store_to_the_next_one(make: Any, tmp_path: Path) -> None:
+    floor = Floor(make, tmp_path)
+    store = floor.node.store
+    floor.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.open_count()
+    again = SqliteStore(str(tmp_path / "orders.sqlite"))
+    assert again.list() == []
+    again.close()
 
 
 def test_an_instruction_accepted_while_inactive_goes_out(floor: Floor) -> None:
