@@ -35,7 +35,7 @@ def run(make: Callable[[], Node | Sequence[Node]], args: list[str] | None = None
         get_logger(nodes[0].get_name() if nodes else "aislewise").fatal(f"ends: {error}" if nodes else f"cannot start: {error}")
         return 1
     except Exception as error:
-        if nodes or rclpy.ok():  # else the signal came while the nodes were being made
+        if rclpy.ok():  # else a signal took the context away from under a callback, or before it
             get_logger(nodes[0].get_name() if nodes else "aislewise").fatal(f"ends: {type(error).__name__}: {error}")
             raise
     finally:

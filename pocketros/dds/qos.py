@@ -65,11 +65,11 @@ class RemoteQos:
     liveliness_rank: int
     lease_ns: int
     user_data: str
-    depth: int = 0
-    keep_all: bool = False
+    keep_all: bool | None
+    depth: int
 
     def profile(self) -> Any:
-        """As rclpy's QoSProfile; history is not announced over the wire, hence UNKNOWN."""
+        """As rclpy's QoSProfile; not every implementation announces history, hence UNKNOWN."""
         from rclpy.duration import Duration, Infinite
         from rclpy.qos import (
             DurabilityPolicy,
@@ -83,8 +83,12 @@ class RemoteQos:
             return Duration(nanoseconds=ns) if ns else Infinite
 
         return QoSProfile(
-            history=HistoryPolicy.UNKNOWN,
-            depth=0,
+            history=HistoryPolicy.UNKNOWN
+            if self.keep_all is None
+            else HistoryPolicy.KEEP_ALL
+            if self.keep_all
+            else HistoryPolicy.KEEP_LAST,
+            depth=max(0, self.depth),
             reliability=ReliabilityPolicy.BEST_EFFORT
             if self.best_effort
             else ReliabilityPolicy.RELIABLE,
@@ -102,6 +106,8 @@ class RemoteQos:
 
 def read_qos(qos: int) -> RemoteQos:
     """The policies of a built-in topic's sample."""
+    history, depth = _enum(), ct.c_int32()
+    told = dds.dds_qget_history(qos, history, depth)
     reliability, durability, liveliness = _enum(), _enum(), _enum()
     blocking, deadline, lifespan, lease = _time(), _time(), _time(), _time()
     dds.dds_qget_reliability(qos, reliability, blocking)
@@ -117,6 +123,8 @@ def read_qos(qos: int) -> RemoteQos:
         liveliness_rank=int(liveliness.value == MANUAL_BY_TOPIC),
         lease_ns=_finite(lease.value),
         user_data=_user_data(qos),
+        keep_all=history.value == KEEP_ALL if told else None,
+        depth=depth.value,
     )
 
 

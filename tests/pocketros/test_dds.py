@@ -24,7 +24,7 @@ import rclpy
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Int32, String
 from std_srvs.srv import Trigger
@@ -145,6 +145,7 @@ def test_the_graph_shows_the_other_processs_node_until_it_is_told_to_stop(node: 
     info = node.get_subscriptions_info_by_topic("/word")[0]
     assert (info.node_name, info.node_namespace, info.topic_type) == ("there", "/far", "std_msgs/msg/String")
     assert info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    assert (info.qos_profile.history, info.qos_profile.depth) == (HistoryPolicy.KEEP_LAST, 5)
     assert ("/far/there/get_parameters", ["rcl_interfaces/srv/GetParameters"]) in (
         node.get_service_names_and_types_by_node("there", "/far")
     )
