@@ -61,7 +61,7 @@ class InputWatch:
     def __init__(self, topic: Topic, name: str, since_ns: int) -> None:
         self.topic, self.name = topic, name
         self.timing = Timing()
-        self.refused = 0
+        self.refused = self.lost = 0
         self._since_ns = since_ns
         self._arrivals: deque[int] = deque(maxlen=256)
         self._refused_ns = -1
@@ -83,6 +83,10 @@ class InputWatch:
     def refuse(self, now_ns: int, why: str) -> None:
         self.refused, self._refused_ns, self._why = self.refused + 1, now_ns, why
 
+    def lose(self, count: int) -> None:
+        """Messages that the middleware lost, or that were no messages of this type."""
+        self.lost += count
+
     def rate_hz(self, now_ns: int) -> float:
         """Over the last WINDOW_S, or as much of it as there is."""
         recent = [t for t in self._arrivals if now_ns - t <= to_ns(WINDOW_S)]
@@ -95,6 +99,7 @@ class InputWatch:
         silent_s = to_s(now_ns - (self._arrivals[-1] if self._arrivals else self._since_ns))
         rate = self.rate_hz(now_ns)
         values = {"messages": str(self.timing.count), "refused": str(self.refused), "silent s": f"{silent_s:.2f}"}
+        values |= {"lost": str(self.lost)} if self.lost else {}
         values |= {"rate Hz": f"{rate:.2f}", "expected Hz": f"{topic.rate_hz:g}"} if topic.rate_hz else {}
         values |= self.timing.values()
         if self._why:

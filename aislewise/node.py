@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
@@ -118,7 +119,13 @@ class AislewiseNode(Node):
                 watch.used((time.perf_counter() - started) * 1e3)
             self.timing.add((time.perf_counter() - started) * 1e3)
 
-        return self.create_subscription(message_class(topic.type), name, guarded, PROFILES[topic.qos])
+        events = SubscriptionEventCallbacks(
+            message_lost=lambda info: watch.lose(info.total_count_change),
+            incompatible_type=lambda info: watch.refuse(self.now_ns(), f"somebody publishes another type than {topic.type}"),
+        )
+        return self.create_subscription(
+            message_class(topic.type), name, guarded, PROFILES[topic.qos], event_callbacks=events
+        )
 
     def listens_to(self, topic: Topic) -> bool:
         """Whether messages of that topic are wanted now."""
