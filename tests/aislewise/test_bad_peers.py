@@ -23,7 +23,7 @@ from aislewise.node import AislewiseNode
 @pytest.fixture
 def executor(monkeypatch: pytest.MonkeyPatch) -> Iterator[SingleThreadedExecutor]:
     monkeypatch.setenv("POCKETROS_TRANSPORT", "dds")
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     rclpy.init()
     executor = SingleThreadedExecutor()
     yield executor

@@ -82,7 +82,7 @@ def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     if request.param == "dds":
         pytest.importorskip("cyclonedds")
     monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))  # not to meet other runs
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # not to meet other runs
     return str(request.param)
 
 

@@ -94,7 +94,7 @@ class Ros:
 @pytest.fixture(params=TRANSPORTS)
 def ros(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
     monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))  # not to meet other runs
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # not to meet other runs
     rclpy.init()
     kit = Ros()
     yield kit

@@ -37,7 +37,7 @@ from pocketros.messages import message_class
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 ROOT = Path(__file__).parents[2]
-DOMAIN = 100 + os.getpid() % 100
+DOMAIN = 1 + os.getpid() % 100
 
 
 @pytest.fixture

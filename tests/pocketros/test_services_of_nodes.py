@@ -91,7 +91,7 @@ def kit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     if request.param == "dds":
         pytest.importorskip("cyclonedds")
     monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(100 + os.getpid() % 100))  # not to meet other runs
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # not to meet other runs
     rclpy.init()
     made = Kit()
     yield made

@@ -46,7 +46,7 @@ class Site:
 
     def command(self, runtime: str, name: str) -> tuple[list[str], dict[str, str]]:
         environment = os.environ | {
-            "ROS_DOMAIN_ID": str(100 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "ROS_DOMAIN_ID": str(1 + os.getpid() % 100), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         if runtime == "rclpy":
