@@ -50,7 +50,7 @@ class _Half:
     is_writer: bool
     topic: str
     type_name: str
-    events: int
+    keys: list[int]
 
 
 class DdsBus(GraphWaiter):
@@ -156,8 +156,8 @@ class DdsBus(GraphWaiter):
             reader = check(
                 dds.dds_create_reader(self._participant._ref, handle, qos, None), f"reader of {topic}"
             )
-        self._add(endpoint, reader, False, topic, type_name)
-        self._on_data(reader, callback)
+        half = self._add(endpoint, reader, False, topic, type_name)
+        half.keys.append(self._on_data(reader, callback))
         return reader
 
     def make_pair(
@@ -181,8 +181,8 @@ class DdsBus(GraphWaiter):
         with self.lock:
             for entity in entities:
                 half = self._halves.pop(entity, None)
-                if half is not None:
-                    self._handlers.pop(half.events, None)
+                for key in half.keys if half is not None else ():
+                    self._handlers.pop(key, None)
             self._announce()
         for entity in entities:
             if entity:
@@ -199,12 +199,14 @@ class DdsBus(GraphWaiter):
                 self._topics[key] = create_topic(self._participant, name, type_name)
             return int(self._topics[key]._ref)
 
-    def _add(self, endpoint: Endpoint, entity: int, is_writer: bool, topic: str, type_name: str) -> None:
+    def _add(
+        self, endpoint: Endpoint, entity: int, is_writer: bool, topic: str, type_name: str
+    ) -> _Half:
         events = _WRITER_EVENTS if is_writer else _READER_EVENTS
         check(dds.dds_set_status_mask(entity, events), "dds_set_status_mask")
         with self.lock:
             key = self._attach(entity, lambda: self._on_events(entity))
-            half = _Half(endpoint, entity, guid(entity), is_writer, topic, type_name, key)
+            half = _Half(endpoint, entity, guid(entity), is_writer, topic, type_name, [key])
             endpoint.serial = endpoint.serial or next(self._serial)
             endpoint.gid = half.gid
             self._halves[entity] = half
@@ -218,6 +220,7 @@ class DdsBus(GraphWaiter):
         for stranger in strangers:
             if stranger.type_name != type_name:
                 endpoint.report_mismatch("TYPE")
+        return half
 
     def _check_types(self, remote: RemoteEndpoint) -> None:
         """A foreign type under one of our names is never matched: say so."""
@@ -233,14 +236,14 @@ class DdsBus(GraphWaiter):
         check(dds.dds_waitset_attach(self._waitset, entity, key), "dds_waitset_attach")
         return key
 
-    def _on_data(self, reader: int, callback: Callable[[Packet], None]) -> None:
+    def _on_data(self, reader: int, callback: Callable[[Packet], None]) -> int:
         condition = check(dds.dds_create_readcondition(reader, capi.ANY_STATE), "read condition")
 
         def take() -> None:
             for packet in self._taker.take(reader):
                 callback(packet)
 
-        self._attach(condition, take)
+        return self._attach(condition, take)
 
     def _on_events(self, entity: int) -> None:
         """Matches, refused matches and losses of one of our DDS endpoints."""
@@ -260,8 +263,9 @@ class DdsBus(GraphWaiter):
             role = "offered" if half.is_writer else "requested"
             getattr(dds, f"dds_get_{role}_incompatible_qos_status")(entity, ct.byref(status))
             policy = POLICY_NAMES.get(status.last_policy_id)  # others: types, which discovery reports
-            for _ in range(max(1, status.total_count_change) if policy else 0):
-                endpoint.report_mismatch(policy)
+            if policy is not None:
+                for _ in range(max(1, status.total_count_change)):
+                    endpoint.report_mismatch(policy)
         if happened & (capi.PUBLICATION_MATCHED | capi.SUBSCRIPTION_MATCHED):
             if endpoint.on_match:
                 endpoint.on_match(capi.matched(entity, half.is_writer))

@@ -16,7 +16,9 @@ from cyclonedds.internal import load_cyclonedds
 ANY_STATE = 0x7F
 INFINITY = 0x7FFFFFFFFFFFFFFF
 GUID_BYTES = 16
-TIMEOUT, ALREADY_DELETED = -10, -9
+TIMEOUT = -10
+GONE = (-3, -9)
+"""What calls on an entity that was deleted answer (bad parameter, already deleted)."""
 
 # Built-in topics (dds_public_impl.h: DDS_BUILTIN_TOPIC_*) and statuses (1 << DDS_*_STATUS_ID).
 BUILTIN_PARTICIPANT, BUILTIN_PUBLICATION, BUILTIN_SUBSCRIPTION = (0x7FFF0000 + i for i in (1, 3, 4))

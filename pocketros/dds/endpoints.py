@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import struct
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from pocketros.bus import Endpoint, Packet, TransportError
 from pocketros.messages import message_class
 
 from . import naming
-from .capi import ALREADY_DELETED, INFINITY, TIMEOUT, check, dds, instance_handle, matched
+from .capi import GONE, INFINITY, TIMEOUT, check, dds, instance_handle, matched
 from .raw import CDR_LE, write
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class _End:
         code = write(self._writer, data)
         if code == TIMEOUT:  # flow control: a reliable reader does not keep up
             self._endpoint.report_lost("LOST")
-        elif code < 0 and not self._bus.closed and code != ALREADY_DELETED:
+        elif code < 0 and code not in GONE:
             check(code, f"writing on {self._endpoint.name}")
 
     def close(self) -> None:
@@ -129,7 +128,6 @@ class ServiceServer(_End):
     def __init__(self, bus: DdsBus, endpoint: Endpoint) -> None:
         super().__init__(bus, endpoint)
         self._request_class = message_class(f"{endpoint.type_name}_Request")
-        self._lock = threading.Lock()
         self._reader, self._writer = bus.make_pair(endpoint, "serviceid", self._on_request)
 
     @property

@@ -18,7 +18,7 @@ from cyclonedds.topic import Topic
 
 from pocketros.bus import Packet
 
-from .capi import ANY_STATE, IoVec, Sample, SampleInfo, check, dds
+from .capi import ANY_STATE, GONE, IoVec, Sample, SampleInfo, check, dds
 
 BATCH = 32
 COPY_BELOW = 1 << 14
@@ -66,9 +66,10 @@ class Taker:
     def take(self, reader: int) -> Iterator[Packet]:
         """All samples that wait in `reader`, oldest first."""
         while True:
-            count = check(
-                dds.dds_takecdr(reader, self._samples, BATCH, self._infos, ANY_STATE), "dds_takecdr"
-            )
+            count = dds.dds_takecdr(reader, self._samples, BATCH, self._infos, ANY_STATE)
+            if count in GONE:  # closed by another thread since we were woken
+                return
+            check(count, "dds_takecdr")
             packets = [self._packet(i) for i in range(count)]
             yield from (packet for packet in packets if packet is not None)
             if count < BATCH:
