@@ -10,7 +10,6 @@ bytes delivers `Packet`s to endpoints that are `lazy`, and whoever takes one unp
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import time
 from collections import deque
@@ -19,9 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 Deliver = Callable[[Any], None]
-
-
-TRANSPORTS = ("inprocess", "dds")
 
 
 class TransportError(RuntimeError):
@@ -411,26 +407,3 @@ def domain_bus(domain_id: int) -> InProcessBus:
         raise ValueError(f"domain id must be in [0, 232], not {domain_id}")
     with _buses_lock:
         return _buses.setdefault(domain_id, InProcessBus())
-
-
-def transport() -> str:
-    """The transport that the environment's POCKETROS_TRANSPORT asks for; "inprocess" if nothing."""
-    name = os.environ.get("POCKETROS_TRANSPORT") or TRANSPORTS[0]
-    if name not in TRANSPORTS:
-        raise TransportError(f"POCKETROS_TRANSPORT must be one of {', '.join(TRANSPORTS)}, not {name!r}")
-    return name
-
-
-def open_bus(domain_id: int) -> Bus:
-    """The bus of a ROS domain over the chosen transport; `release()` it when done."""
-    if transport() == "inprocess":
-        return domain_bus(domain_id)
-    try:
-        from .dds.bus import open_domain
-    except ModuleNotFoundError as error:
-        if error.name != "cyclonedds":
-            raise
-        raise TransportError(
-            "POCKETROS_TRANSPORT=dds needs the package cyclonedds, which is not installed"
-        ) from error
-    return open_domain(domain_id)

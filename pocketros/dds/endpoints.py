@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import struct
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from pocketros import cdr
 from pocketros.bus import Endpoint, Packet, TransportError
@@ -15,9 +16,6 @@ from . import naming
 from .capi import GONE, INFINITY, TIMEOUT, check, dds, instance_handle, matched
 from .raw import CDR_LE, write
 
-if TYPE_CHECKING:
-    from .bus import DdsBus
-
 _HEADER = struct.Struct("<Qq")
 """rmw_cyclonedds_cpp's service header, after the encapsulation header: client id, sequence number."""
 _BODY = 4 + _HEADER.size
@@ -26,10 +24,31 @@ REPLY_PATIENCE_S = 0.1
 """How long a server waits for a client's reply reader to be discovered, as rmw does."""
 
 
+class Wire(Protocol):
+    """What endpoints ask of the bus: DDS entities for them, wired to a callback; their end."""
+
+    max_bytes: int
+
+    def is_plain(self, endpoint: Endpoint) -> bool: ...
+
+    def make_writer(self, endpoint: Endpoint, topic: str, type_name: str, hashed: str) -> int: ...
+
+    def make_reader(
+        self, endpoint: Endpoint, topic: str, type_name: str, hashed: str,
+        callback: Callable[[Packet], None],
+    ) -> int: ...  # fmt: skip
+
+    def make_pair(
+        self, endpoint: Endpoint, role: str, callback: Callable[[Packet], None]
+    ) -> tuple[int, int]: ...
+
+    def remove(self, endpoint: Endpoint, *entities: int) -> None: ...
+
+
 class _End:
     """What the four kinds share: their DDS entities, and an end that may come twice."""
 
-    def __init__(self, bus: DdsBus, endpoint: Endpoint) -> None:
+    def __init__(self, bus: Wire, endpoint: Endpoint) -> None:
         self._bus = bus
         self._endpoint = endpoint
         self._writer = self._reader = 0
@@ -53,7 +72,7 @@ class _End:
 
 
 class TopicWriter(_End):
-    def __init__(self, bus: DdsBus, endpoint: Endpoint) -> None:
+    def __init__(self, bus: Wire, endpoint: Endpoint) -> None:
         super().__init__(bus, endpoint)
         topic = naming.dds_topic(endpoint.name, naming.TOPIC, bus.is_plain(endpoint))
         type_name = naming.dds_type(endpoint.type_name)
@@ -76,7 +95,7 @@ class TopicWriter(_End):
 
 
 class TopicReader(_End):
-    def __init__(self, bus: DdsBus, endpoint: Endpoint) -> None:
+    def __init__(self, bus: Wire, endpoint: Endpoint) -> None:
         super().__init__(bus, endpoint)
         topic = naming.dds_topic(endpoint.name, naming.TOPIC, bus.is_plain(endpoint))
         type_name = naming.dds_type(endpoint.type_name)
@@ -99,7 +118,7 @@ class TopicReader(_End):
 
 
 class ServiceRequester(_End):
-    def __init__(self, bus: DdsBus, endpoint: Endpoint) -> None:
+    def __init__(self, bus: Wire, endpoint: Endpoint) -> None:
         super().__init__(bus, endpoint)
         self._sequence = itertools.count(1)
         self._reply_class = message_class(f"{endpoint.type_name}_Response")
@@ -125,7 +144,7 @@ class ServiceRequester(_End):
 
 
 class ServiceServer(_End):
-    def __init__(self, bus: DdsBus, endpoint: Endpoint) -> None:
+    def __init__(self, bus: Wire, endpoint: Endpoint) -> None:
         super().__init__(bus, endpoint)
         self._request_class = message_class(f"{endpoint.type_name}_Request")
         self._reader, self._writer = bus.make_pair(endpoint, "serviceid", self._on_request)

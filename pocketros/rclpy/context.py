@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from pocketros import arguments
-from pocketros.bus import Bus, open_bus
+from pocketros.bus import Bus
+from pocketros.transports import open_bus
 
 from .exceptions import NotInitializedException, WithoutHandle, arguments_error
 

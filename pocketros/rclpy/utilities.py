@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from pocketros import arguments
-from pocketros.bus import transport
+from pocketros.transports import transport
 
 from .constants import S_TO_NS
 from .context import Context, default_scope
