@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
@@ -19,7 +19,8 @@ from aislewise.errors import AislewiseError
 def run(make: Callable[[], Node | Sequence[Node]], args: list[str] | None = None, threads: int = 1) -> int:
     """Spin the nodes that `make` returns until a signal; the exit status: 0, or 1 when they cannot start.
 
-    A callback that fails ends the process: what restarts it is the launch file's `respawn`."""
+    A callback that fails ends the process: what restarts it is the launch file's `respawn`. Afterwards the process
+    hears no more signals: it is at its end."""
     nodes: list[Node] = []
     try:
         rclpy.init(args=args)
@@ -39,27 +40,30 @@ def run(make: Callable[[], Node | Sequence[Node]], args: list[str] | None = None
             get_logger(nodes[0].get_name() if nodes else "aislewise").fatal(f"ends: {type(error).__name__}: {error}")
             raise
     finally:
-        with deaf_to_interrupts():
-            for node in nodes:
-                node.destroy_node()
-            rclpy.try_shutdown()
+        go_deaf()
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
+        go_deaf()  # rclpy has put back the handlers that were there before it
     return 0
 
 
-@contextlib.contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
-    """Ctrl-C reaches a process twice under `ros2 launch`, from the terminal and from the launcher: the second one
-    must not break off the cleaning up. Signals belong to Python's main thread only."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def go_deaf() -> None:
+    """No more signals, until the process has ended. Ctrl-C reaches a process twice under `ros2 launch`, from the
+    terminal and from the launcher: the second one must break off neither the cleaning up nor the interpreter's end,
+    which would count as a death. Signals belong to Python's main thread only."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _ignore)
+        atexit.unregister(_ignore_to_the_end)
+        atexit.register(_ignore_to_the_end)
 
-    def ignore(number: int, frame: Any) -> None:
-        """Instead of SIG_IGN, which Python reports when a signal is already under way."""
 
-    before = {number: signal.signal(number, ignore) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _ignore(number: int, frame: Any) -> None:
+    """Instead of SIG_IGN, which Python reports when a signal is already under way."""
+
+
+def _ignore_to_the_end() -> None:
+    """At its end the interpreter puts SIG_DFL in the place of every handler but SIG_IGN."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -115,6 +115,22 @@ def test_an_executable_ends_with_status_0_and_without_a_traceback(start, name: s
     assert "Traceback" not in process.log.read_text()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["planner_node", "robots"])
+def test_signals_that_come_again_and_again_change_nothing(start, name: str, number: int) -> None:
+    """Under `ros2 launch` a Ctrl-C comes twice, and the second one may meet the interpreter at its end."""
+    code = f"{RUNNER}\nfrom {NODES[name]} import main\nsys.exit(main(['--ros-args', *sys.argv[1:]]))"
+    process = start(code, *ARGUMENTS.get(name, ["-p", "use_sim_time:=false"]))
+    process.wait_for("up")
+    time.sleep(0.5)
+    process.popen.send_signal(number)
+    while process.popen.poll() is None:
+        time.sleep(0.005)
+        process.popen.send_signal(number)
+    assert process.end() == 0, process.log.read_text()
+    assert "Traceback" not in process.log.read_text()
+
+
 def test_ctrl_c_in_a_terminal_ends_the_simulator_and_those_who_render_for_it(start) -> None:
     """The terminal's signal reaches the whole process group."""
     code = f"{RUNNER}\nfrom sim.sim_node import main\nsys.exit(main(['--ros-args', *sys.argv[1:]]))"
