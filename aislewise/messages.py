@@ -92,6 +92,14 @@ def floats(values: Any) -> list[float]:
     return [float(v) for v in values]
 
 
+def octets(data: Any) -> Any:
+    """A uint8[] field from a contiguous buffer (C order). rclpy's message classes take array.array as it is and copy
+    everything else, numpy arrays too, element by element: 0.1 s for a megabyte."""
+    out = array("B")
+    out.frombytes(memoryview(data).cast("B"))
+    return out
+
+
 # --- occupancy -------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sensor_msgs.msg import CameraInfo, Image
 
-from aislewise import topics
+from aislewise import messages, topics
 from aislewise.node import AislewiseNode, run
 from perception.camera import prepare_image
 
@@ -39,7 +39,7 @@ class CameraNode(AislewiseNode):
         self._image.publish(
             Image(
                 header=msg.header, height=height, width=width, encoding="rgb8", step=3 * width,
-                data=image.reshape(-1),
+                data=messages.octets(image),
             )
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
 
-from aislewise import topics
+from aislewise import messages, topics
 from aislewise.frames import RobotFrames
 from aislewise.node import AislewiseNode, run
 from perception import pointcloud2
@@ -45,7 +45,7 @@ class LidarNode(AislewiseNode):
             header=Header(stamp=msg.header.stamp, frame_id=topics.frame(self.robot, "base_link")),
             height=1, width=len(points), point_step=step, row_step=step * len(points),
             fields=[PointField(name=f.name, offset=f.offset, datatype=f.datatype, count=1) for f in layout],
-            is_bigendian=False, is_dense=True, data=data,
+            is_bigendian=False, is_dense=True, data=messages.octets(data),
         )
         self._points.publish(out)
 

@@ -191,7 +191,7 @@ class SimNode(AislewiseNode):
         out[topics.IMAGE_RAW.name].publish(
             Image(
                 header=stamp, height=height, width=width, encoding="rgb8", step=3 * width,
-                data=frame.image.reshape(-1),
+                data=messages.octets(frame.image),
             )
         )
         out[topics.POINTS_RAW.name].publish(_cloud(name, frame))
@@ -236,7 +236,7 @@ def _cloud(robot: str, frame: RawFrame) -> Any:
         header=messages.header(frame.stamp_ns, topics.frame(robot, "lidar_link")), height=1, width=len(points),
         fields=[PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(names)],
         is_bigendian=False, point_step=16, row_step=16 * len(points), is_dense=True,
-        data=points.reshape(-1).view(np.uint8),
+        data=messages.octets(points),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from array import array
 
 import numpy as np
 import pytest
@@ -120,3 +121,9 @@ def test_a_robot_in_an_unknown_mode_is_refused() -> None:
     msg.mode = "dancing"
     with pytest.raises(InputError, match="mode"):
         messages.from_robot_msg(msg)
+
+
+def test_octets_are_the_buffers_bytes_in_the_type_that_rclpy_takes_as_it_is() -> None:
+    points = np.arange(12, dtype="<f4").reshape(3, 4)
+    field = messages.octets(points)
+    assert isinstance(field, array) and field.typecode == "B" and field.tobytes() == points.tobytes()
