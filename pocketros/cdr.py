@@ -55,16 +55,20 @@ def deserialize(data: bytes | bytearray | memoryview, message_type: type) -> Any
         raise CdrError(f"cannot deserialise {name}: {error}") from error
 
 
-@functools.cache
 def type_hash(name: str) -> str:
     """`RIHS01_...` of a message type (REP-2016), "" where it is unknown or cannot be hashed.
 
     Two sides of a topic mean the same type if their hashes agree.
     """
     try:
-        return str(_codec(name).store.hash_rihs01(name))
-    except (CdrError, DefinitionError, KeyError):
+        return _known_hash(name)
+    except (CdrError, DefinitionError, KeyError):  # not cached: the definition may come later
         return ""
+
+
+@functools.cache
+def _known_hash(name: str) -> str:
+    return str(_codec(name).store.hash_rihs01(name))
 
 
 def message_definition(name: str) -> str:
