@@ -18,6 +18,7 @@ VERBS = {
     "validate": "run a scenario file and judge it by its gates",
     "detect": "one lidar (and camera) frame in, fused objects out",
     "plan": "site map, robots and orders in, checked plan out",
+    "map": "import, export and show site maps",
     "bench": "measure against public benchmarks",
     "serve": "run the planning service",
     "order": "submit, cancel, list and watch orders",
