@@ -78,7 +78,7 @@ def place_items(scenario: Scenario, hall: Warehouse) -> dict[str, Thing]:
     out = {item.id: _item(item, hall, rng) for item in scenario.items}
     for k, (x, y) in enumerate(hall.bays):
         name = f"pallet_{k + 1}"
-        out[name] = Thing(name, bodies.pallet(rng, k % 2 == 0), Pose2D(x, y, math.pi / 2))
+        out[name] = Thing(name, bodies.pallet(rng, k % hall.empties < hall.empties - 1), Pose2D(x, y, math.pi / 2))
     return out
 
 
@@ -149,7 +149,8 @@ def place_forklift(scenario: Scenario, hall: Warehouse) -> SimForklift | None:
         return None
     rng = stream(scenario, "people", 1000)
     w, h = float(hall.site.width), float(hall.site.height)
-    wide = sorted({a.cols[0] for a in hall.aisles if a.width >= 2})
+    free = hall.site.free
+    wide = sorted({c for a in hall.aisles if a.width >= 2 and not a.across and free[1:-1, (c := a.cols[0]) : c + 2].all()})
     west = wide[len(wide) // 2] + 0.55 if wide else 2.5
     circuit = np.array([[west, 2.5], [w - 2.5, 2.5], [w - 2.5, h - 2.5], [west, h - 2.5]])
     body = bodies.forklift(rng, Colour.YELLOW if rng.random() < 0.5 else Colour.ORANGE)
@@ -166,10 +167,7 @@ def event_spots(event: Event, scenario: Scenario, hall: Warehouse, index: int) -
     cells = []
     for aisle in hall.aisles:
         if (aisle.width == 1) == (event.kind == "blocked_aisle"):
-            for row in range(aisle.rows[0] + 2, aisle.rows[1] - 2):
-                cell = row * hall.site.width + aisle.cols[0]
-                if cell not in faces:
-                    cells.append(cell)
+            cells += [cell for cell in aisle.line(hall.site.width) if cell not in faces]
     if not cells:
         raise InputError(f"events[{index}].at", f"no fitting place for {event.kind} on this site; name one")
     xy = np.array([hall.site.centre(c) for c in cells])

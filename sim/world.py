@@ -331,7 +331,9 @@ class SimWorld:
         at = self.site.places[station]
         body = Body(ObjectClass.TOTE, bodies.tote_mesh(load.paint), TOTE_SIZE_M, load.colour)
         name = load.object_id
-        self.things[name] = Thing(name, body, Pose2D(at.x_m + dx, at.y_m, 0.0), TABLE_Z_M + dz)
+        aside = abs(math.cos(at.yaw_rad)) > 0.5  # a table at the west or east wall stands along y
+        pose = Pose2D(at.x_m, at.y_m + dx, math.pi / 2) if aside else Pose2D(at.x_m + dx, at.y_m, 0.0)
+        self.things[name] = Thing(name, body, pose, TABLE_Z_M + dz)
         table.append(name)
         self._refresh()
 
