@@ -15,6 +15,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
 from aislewise import messages, topics
+from aislewise.clock import to_ns
 from aislewise.diagnostics import Concern, Timing
 from aislewise.errors import AislewiseError
 from aislewise.managed import ManagedNode, transition
@@ -134,10 +135,18 @@ class PlannerNode(ManagedNode):
     # --- planning ----------------------------------------------------------------------------------
 
     def on_world(self, msg: Any) -> None:
+        """What is new is planned with at once: waiting for a timer would release by a world half a period old."""
         self._world, self._world_ns = messages.from_world_msg(msg), self.now_ns()
+        self._step_if_due(0.9)
 
     def on_timer(self) -> None:
-        if self._world is None or self.planner is None:
+        """World states that fail to come do not stop the planner."""
+        self._step_if_due(1.5)
+
+    def _step_if_due(self, periods: float) -> None:
+        if self._world is None or self.planner is None or not self.is_active:
+            return
+        if self.plan is not None and 0 <= self.now_ns() - self.plan.stamp_ns < periods * to_ns(self.settings.period_s):
             return
         started = time.perf_counter()
         self.plan = self.planner.step(self._world, self.now_ns())
