@@ -45,6 +45,7 @@ def run_shift(scenario: Any, out: Path, report: bool = True) -> dict[str, Any]:
     activate("always")  # lock step needs the in-process executor, also where ROS 2 is installed
     from sim.report import write_report
     from sim.shift import Shift, write_metrics
+    from sim.tracks import save_tracks
 
     console = Console()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
@@ -59,6 +60,7 @@ def run_shift(scenario: Any, out: Path, report: bool = True) -> dict[str, Any]:
 
         metrics = shift.run(progress)
     write_metrics(metrics, out / "metrics.json")
+    save_tracks(out / "tracks.npz", shift.world.site, shift.observer.tracks)
     if report:
         write_report(shift, metrics, out / "report.html")
     print_summary(metrics, out, console)

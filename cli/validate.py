@@ -1,86 +1,138 @@
-"""`aislewise validate`: run scenario files in the closed loop and judge each by its gates."""
+"""`aislewise validate`: run scenario files in the closed loop and judge each by its gates.
+
+One scenario runs here and now. Several scenarios, or several seeds (`--seeds`), are a sweep: each run in a process of
+its own, `--workers` at once. A sweep that was broken off goes on where it was. In --out are then results.json,
+junit.xml (for CI systems), report.html, and a folder per scenario and seed."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sim.sweep import Job
 
 
 def add(subparsers: Any) -> None:
     p = subparsers.add_parser("validate", help="run scenario files and judge them", description=__doc__)
     p.add_argument("scenario", nargs="+", help="scenario YAML files, or names of packaged scenarios")
-    p.add_argument("--seed", type=int, default=None, help="instead of the scenario's own")
-    p.add_argument("--out", type=Path, default=Path("out/validate"))
-    p.add_argument("--json", metavar="FILE", help="write {ok, scenarios: [...]} there")
+    p.add_argument("--seed", type=int, default=None, help="the first seed, instead of the scenario's own")
+    p.add_argument("--out", type=Path, default=Path("out/validate"), help="folder for results (default %(default)s)")
+    p.add_argument("--json", metavar="FILE", help="write {ok, scenarios: [...]} there as well")
+    sweep = p.add_argument_group("sweeps")
+    sweep.add_argument("--seeds", type=int, metavar="N", help="run each scenario with N seeds: the first, +1, +2...")
+    sweep.add_argument("--workers", type=int, default=1, metavar="N", help="runs at once, about 1 GB each (default 1)")
+    sweep.add_argument("--fresh", action="store_true", help="run again what is finished")
+    sweep.add_argument("--keep-recordings", action="store_true", help="of passed runs too (else of failed ones)")
+    sweep.add_argument("--time-limit", type=float, metavar="S",
+                       help="wall seconds after which a run counts as hung (default: by the scenario, generous)")  # fmt: skip
     live = p.add_argument_group("nodes that run elsewhere (ROS 2, or pocketros over DDS)")
     live.add_argument("--live", action="store_true", help="simulate and judge here, meet the nodes on the ROS graph")
     live.add_argument("--connect", default="tcp://127.0.0.1:5570", help="their planning service (default %(default)s)")
     live.add_argument("--patience", type=float, default=60.0, help="seconds they may take to appear")
     live.add_argument("--rate", type=float, default=1.0, help="simulated over wall seconds (default %(default)s)")
+    p.add_argument("--into", type=Path, help=argparse.SUPPRESS)  # a run of a sweep: its own folder
     p.set_defaults(func=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Several scenarios run one after the other, each in a fresh process: one cannot spoil the next."""
-    from sim.scenario import load_scenario
+    from aislewise.errors import InputError
+    from sim.sweep import Stopped, plan
 
-    for name in args.scenario:
-        load_scenario(name)  # a bad file is reported before an hour of simulation, not after
-    results = [run_one(name, args) for name in args.scenario]
-    ok = all(r["ok"] for r in results)
-    if args.json:
-        Path(args.json).write_text(json.dumps({"ok": ok, "scenarios": results}, indent=1, default=float) + "\n")
-    print("PASS" if ok else "FAIL", f"({sum(r['ok'] for r in results)} of {len(results)} scenarios)")
-    return 0 if ok else 1
+    if not 0.01 <= args.rate <= 100.0:
+        raise InputError("rate", f"{args.rate}", "[0.01, 100]")
+    if args.live and args.workers != 1:
+        raise InputError("workers", f"{args.workers} with --live: there is one fleet to meet", "1")
+    jobs = plan(args.scenario, 1 if args.seeds is None else args.seeds, args.seed, args.out, args.time_limit)
+    if args.into is not None:
+        return run_into(jobs[0], args)
+    for stale in ("results.json", "junit.xml", "report.html"):
+        (args.out / stale).unlink(missing_ok=True)
+    if len(jobs) == 1 and args.seeds is None:
+        folder = args.out / jobs[0].name
+        results = [{**run_one(jobs[0], folder, args), "folder": jobs[0].name}]
+    else:
+        try:
+            results = run_sweep(jobs, args)
+        except Stopped as stop:
+            print(f"stopped: {stop.done} of {len(jobs)} runs are finished; the same command goes on", file=sys.stderr)
+            return 128 + stop.number
+    return finish(results, args)
 
 
-def run_one(name: str, args: argparse.Namespace) -> dict[str, Any]:
+def run_one(job: Job, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    """In this process."""
     import dataclasses
 
     from sim.scenario import load_scenario
 
-    if len(args.scenario) > 1:
-        out = args.out / Path(name).stem
-        out.mkdir(parents=True, exist_ok=True)
-        result = out / "result.json"
-        command = [sys.executable, "-m", "cli.main", "validate", name, "--out", str(args.out), "--json", str(result)]
-        command += ["--connect", args.connect, "--rate", str(args.rate), "--patience", str(args.patience), *(["--live"] if args.live else [])]
-        if args.seed is not None:
-            command += ["--seed", str(args.seed)]
-        result.unlink(missing_ok=True)
-        code = subprocess.run(command, check=False).returncode
-        if not result.exists():
-            return {"name": name, "seed": args.seed, "ok": False, "gates": {}, "metrics": {}, "exit": code}
-        return json.loads(result.read_text())["scenarios"][0]
-    scenario = load_scenario(name)
-    if args.seed is not None:
-        scenario = dataclasses.replace(scenario, seed=args.seed)
+    scenario = dataclasses.replace(load_scenario(job.source), seed=job.seed)
     if args.live:
-        metrics = run_live(scenario, args)
+        metrics = run_live(scenario, folder, args)
     else:
         from cli.demo import run_shift
 
-        metrics = run_shift(scenario, args.out / scenario.name)
+        metrics = run_shift(scenario, folder)
     kept = {k: v for k, v in metrics.items() if k not in ("gates", "ok")}
     return {
         "name": scenario.name, "seed": scenario.seed, "ok": metrics["ok"], "gates": metrics["gates"], "metrics": kept,
     }
 
 
-def run_live(scenario: Any, args: argparse.Namespace) -> dict[str, Any]:
+def run_into(job: Job, args: argparse.Namespace) -> int:
+    """What a sweep starts: one run, whose result lies in its folder when it is complete."""
+    from sim.sweep import save_result
+    from sim.sweep_process import follow_sweep
+
+    follow_sweep()
+    result = run_one(job, args.into, args)
+    save_result(args.into, {**result, "fingerprint": job.fingerprint})
+    return 0 if result["ok"] else 1
+
+
+def run_sweep(jobs: list[Job], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The results in the order of the jobs."""
+    from cli.sweep_view import View
+    from sim.sweep import Sweep
+    from sim.sweep_report import write_sweep_report
+
+    def command(job: Job) -> list[str]:
+        words = [sys.executable, "-m", "cli.main", "validate", job.source, "--seed", str(job.seed)]
+        words += ["--into", str(job.folder), "--connect", args.connect, "--rate", str(args.rate)]
+        return [*words, "--patience", str(args.patience), *(["--live"] if args.live else [])]
+
+    with View(len(jobs)) as view:
+        sweep = Sweep(jobs, command, args.workers, view, args.keep_recordings)
+        results = sweep.run(fresh=args.fresh or args.live)  # what runs elsewhere may have changed
+    write_sweep_report(results, args.out)
+    return results
+
+
+def finish(results: list[dict[str, Any]], args: argparse.Namespace) -> int:
+    """Write what programs read, and say how it went."""
+    from sim.junit import write_junit
+    from sim.sweep import write_json
+
+    ok = all(r["ok"] for r in results)
+    shown = [{k: v for k, v in r.items() if k != "fingerprint"} for r in results]
+    write_json(args.out / "results.json", {"ok": ok, "scenarios": shown})
+    write_junit(results, args.out)
+    if args.json:
+        Path(args.json).write_text(json.dumps({"ok": ok, "scenarios": shown}, indent=1, default=float) + "\n")
+    print("PASS" if ok else "FAIL", f"({sum(r['ok'] for r in results)} of {len(results)} runs); see {args.out}")
+    return 0 if ok else 1
+
+
+def run_live(scenario: Any, out: Path, args: argparse.Namespace) -> dict[str, Any]:
     """The genuine rclpy where it is installed, else pocketros over DDS: nodes in one process need no --live."""
     import os
 
     from aislewise.clock import to_s
-    from aislewise.errors import InputError
     from cli.ros import activate
 
-    if not 0.01 <= args.rate <= 100.0:
-        raise InputError("rate", f"{args.rate}", "[0.01, 100]")
     if activate() == "pocketros":
         os.environ.setdefault("POCKETROS_TRANSPORT", "dds")
     from sim.live import LiveConfig, LiveShift
@@ -99,7 +151,6 @@ def run_live(scenario: Any, args: argparse.Namespace) -> dict[str, Any]:
         )  # fmt: skip
 
     metrics = LiveShift(scenario, LiveConfig(args.connect, args.rate, args.patience)).run(progress)
-    out = args.out / scenario.name
     out.mkdir(parents=True, exist_ok=True)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=1, default=float) + "\n")
     for name, gate in metrics["gates"].items():

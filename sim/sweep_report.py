@@ -1,0 +1,194 @@
+"""The report of a sweep: one self-contained HTML page of gates, figures, pictures, and links to what failed."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sim.intervals import mean_t, wilson
+from sim.sweep import RECORDING, failed_gates
+from sim.sweep_plots import FIGURES, Figure, by_scenario, traffic, value, values
+from sim.tracks import Tracks, load_tracks
+
+MAX_MAPS = 12
+LINKS = (("report", "report.html"), ("recording", RECORDING), ("log", "log.txt"))
+
+Runs = Sequence[dict[str, Any]]
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em; color: #222 }
+img { max-width: 100% } table { border-collapse: collapse; margin: 1em 0; font-size: 14px }
+td, th { border-bottom: 1px solid #ddd; padding: .25em .8em .25em 0; text-align: left; vertical-align: top }
+td.n { white-space: nowrap } .n { text-align: right } .ci { color: #777 } .ok { color: #2a7f2a; font-weight: 600 }
+.bad { color: #d62728; font-weight: 600 } .note { color: #666; max-width: 50em }
+"""
+
+
+def write_sweep_report(results: Runs, out: Path) -> None:
+    """out / "report.html"; its links are relative to `out`."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    scenarios: dict[str, list[dict[str, Any]]] = {}
+    for run in results:
+        scenarios.setdefault(run["name"], []).append(run)
+    sections = [
+        ("Gates", gate_table(scenarios)),
+        ("Failures", failure_table(results, out)),
+        ("Figures", figure_table(scenarios) + _picture("figures by scenario", by_scenario(scenarios))),
+        ("Traffic", traffic_maps(scenarios, out)),
+        ("Every run", run_table(results, out)),
+    ]
+    body = "".join(f"<h2>{title}</h2>\n{text}\n" for title, text in sections if text)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.html").write_text(_page(results, len(scenarios), body), encoding="utf-8")
+
+
+def gate_table(scenarios: Mapping[str, Runs]) -> str:
+    """A row for each scenario, a column for each gate. A gate passes when it does so with every seed."""
+    gates = list(dict.fromkeys(g for runs in scenarios.values() for r in runs for g in r["gates"]))
+    rows = []
+    for name, runs in scenarios.items():
+        judged = sum("error" not in r for r in runs)
+        cells = [_gate_cell(judged, len(runs), "")]
+        for gate in gates:
+            found = [r["gates"][gate] for r in runs if gate in r["gates"]]
+            passed = sum(bool(g["ok"]) for g in found)
+            cells.append(_gate_cell(passed, len(runs), _spread(found)) if found else "<td></td>")
+        rows.append([_td(name), _verdict(all(r["ok"] for r in runs)), *cells])
+    note = (
+        '<p class="note">A gate passes when it does so with every seed; a run that crashed or hung passes none. The '
+        "interval says what share of all seeds would pass (Wilson, 95%): a few seeds that pass promise less than it "
+        "seems.</p>"
+    )
+    return _table([_th(h) for h in ("scenario", "", "ended", *(g.replace("_", " ") for g in gates))], rows) + note
+
+
+def _gate_cell(passed: int, total: int, seen: str) -> str:
+    low, high = wilson(passed, total)
+    return (
+        f'<td><span class="{"ok" if passed == total else "bad"}">{passed} of {total}</span> '
+        f'<span class="ci">{100 * low:.0f} to {100 * high:.0f} %</span><br>{html.escape(seen)}</td>'
+    )
+
+
+def failure_table(results: Runs, out: Path) -> str:
+    rows = []
+    for run in results:
+        if run["ok"]:
+            continue
+        why = run.get("error") or ", ".join(failed_gates(run))
+        rows.append([_td(run["name"]), _td(run["seed"], "n"), _td(why), f"<td>{_links(run, out)}</td>"])
+    head = [_th("scenario"), _th("seed", "n"), _th("what failed"), _th("look into it")]
+    return _table(head, rows) if rows else "<p>None.</p>"
+
+
+def figure_table(scenarios: Mapping[str, Runs]) -> str:
+    """Means over the seeds with their intervals."""
+    rows = [
+        [_td(name), _td(len(runs), "n"), *(f'<td class="n">{_mean(values(runs, f), f)}</td>' for f in FIGURES)]
+        for name, runs in scenarios.items()
+    ]
+    note = (
+        '<p class="note">Means over the seeds, ± half of the 95% interval (Student\'s t). Latencies are of this machine, and '
+        "of runs that may have shared it.</p>"
+    )
+    return _table([_th("scenario"), _th("seeds", "n"), *map(_heading, FIGURES)], rows) + note
+
+
+def run_table(results: Runs, out: Path) -> str:
+    rows = []
+    for run in results:
+        figures = [value(run, f) for f in FIGURES]
+        cells = [_td("-" if v is None else f"{v:.{f.digits}f}", "n") for v, f in zip(figures, FIGURES)]
+        wall = run["metrics"].get("wall_s", "-")
+        rows.append([
+            _td(run["name"]), _td(run["seed"], "n"), _verdict(run["ok"]), *cells, _td(wall, "n"),
+            f"<td>{_links(run, out)}</td>",
+        ])  # fmt: skip
+    head = [_th("scenario"), _th("seed", "n"), _th(""), *map(_heading, FIGURES), _th("wall time [s]", "n"), _th("files")]
+    return _table(head, rows)
+
+
+def traffic_maps(scenarios: Mapping[str, Runs], out: Path) -> str:
+    """One run of each scenario that left its tracks; one that failed is the one to look at."""
+    maps: dict[str, Tracks] = {}
+    for name, runs in scenarios.items():
+        for run in sorted(runs, key=lambda r: bool(r["ok"])):
+            tracks = load_tracks(out / run["folder"] / "tracks.npz")
+            if tracks is not None and len(maps) < MAX_MAPS:
+                maps[f"{name}, seed {run['seed']}"] = tracks
+                break
+    return _picture("where robots spent their time", traffic(maps)) if maps else ""
+
+
+def _spread(gates: Sequence[Mapping[str, Any]]) -> str:
+    """The values of a gate over the seeds, and its limit: "18 to 20 (limit 18)"."""
+    shown = []
+    for key in ("value", "limit"):
+        found = [g[key] for g in gates]
+        numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in found)
+        distinct = sorted(set(found)) if numbers else list(dict.fromkeys(str(v) for v in found))
+        ends = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in distinct]
+        shown.append(f"{ends[0]} to {ends[-1]}" if numbers and len(ends) > 1 else ", ".join(ends))
+    return f"{shown[0]} (limit {shown[1]})"
+
+
+def _mean(found: Sequence[float], figure: Figure) -> str:
+    if not found:
+        return "-"
+    mean, half = mean_t(found)
+    width = "" if half is None else f' <span class="ci">± {half:.{figure.digits}f}</span>'
+    return f"{mean:.{figure.digits}f}{width}"
+
+
+def _heading(figure: Figure) -> str:
+    return _th(f"{figure.title} [{figure.unit}]" if figure.unit else figure.title, "n")
+
+
+def _links(run: Mapping[str, Any], out: Path) -> str:
+    found = [(title, f"{run['folder']}/{name}") for title, name in LINKS if (out / run["folder"] / name).exists()]
+    return "&ensp;".join(f'<a href="{quote(path)}">{title}</a>' for title, path in found)
+
+
+def _td(content: Any, kind: str = "") -> str:
+    return f'<td class="{kind}">{html.escape(str(content))}</td>' if kind else f"<td>{html.escape(str(content))}</td>"
+
+
+def _th(content: str, kind: str = "") -> str:
+    return f'<th class="{kind}">{html.escape(content)}</th>' if kind else f"<th>{html.escape(content)}</th>"
+
+
+def _verdict(ok: bool) -> str:
+    return _td("pass" if ok else "FAIL", "ok" if ok else "bad")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f"<table><tr>{''.join(head)}</tr>\n{lines}</table>"
+
+
+def _picture(alt: str, figure: Any) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, bbox_inches="tight")
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
+
+
+def _page(results: Runs, scenarios: int, body: str) -> str:
+    passed = sum(bool(r["ok"]) for r in results)
+    verdict = "PASS" if passed == len(results) else "FAIL"
+    low, high = wilson(passed, len(results))
+    wall = sum(float(r["metrics"].get("wall_s", 0.0)) for r in results)
+    many = "scenario" if scenarios == 1 else "scenarios"
+    return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Aislewise validation: {verdict}</title>
+<style>{_STYLE}</style>
+<h1>Validation: <span class="{"ok" if verdict == "PASS" else "bad"}">{verdict}</span></h1>
+<p>{passed} of {len(results)} runs of {scenarios} {many} passed all gates ({100 * low:.0f} to {100 * high:.0f} %
+of all seeds would, at 95% confidence); {wall / 60:.1f} minutes of simulation.</p>
+{body}</html>
+"""
