@@ -176,6 +176,21 @@ def test_the_period_changes_live(floor: Floor) -> None:
     assert floor.node.plan.version - before == (floor.floor.now_ns - start) // to_ns(5.0)
 
 
+def test_a_plan_is_made_with_the_world_state_of_now(floor: Floor) -> None:
+    floor.run(5)
+    for _ in range(6):
+        floor.run(1)
+        assert floor.node.plan.stamp_ns == floor.node._world.stamp_ns  # not with the one before
+
+
+def test_without_world_states_it_goes_on_planning(floor: Floor) -> None:
+    floor.run(5)
+    floor.blind = True
+    version = floor.node.plan.version
+    floor.run(12)
+    assert floor.node.plan.version > version + 2
+
+
 def test_diagnostics_say_how_it_plans_and_what_is_wrong(floor: Floor, make: Any) -> None:
     floor.hear(topics.DIAGNOSTICS)
     submit(floor, make)
