@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aislewise.errors import InputError, NotFoundError
+from aislewise.geometry import rectangle
 from aislewise.types import ObjectClass, Pose2D, RobotMode, Waypoint
 from sim.geometry2d import convex_overlap, disc
 from sim.people import PERSON_RADIUS_M, shortest_path
@@ -89,6 +90,21 @@ def test_a_pick_and_a_drop_move_a_load_from_the_rack_to_the_table() -> None:
     totes = [t for t in world.truth() if t.cls == ObjectClass.TOTE]
     assert len(totes) == 1 and totes[0].z_m > 0.7
     assert world.collisions == []
+
+
+def test_totes_lie_on_a_table_at_a_side_wall_too() -> None:
+    world = _world(warehouse=WarehouseConfig(width=20, height=30, layout="cross_dock"))
+    face, station = world.site.of_kind("pick_face")[0], world.site.places["station_1"]
+    actions = [("order-1:0", ""), ("order-2:0", "")]
+    _send(world, "robot_1", face.cell, *(("pick", *a) for a in actions))
+    _run(world, 60)
+    _send(world, "robot_1", station.cell, *(("drop", *a) for a in actions))
+    _run(world, 60)
+    totes = [t for t in world.truth() if t.cls == ObjectClass.TOTE]
+    assert len(totes) == 2
+    for tote in totes:
+        corners = rectangle(tote.pose, tote.size[0], tote.size[1])
+        assert (abs(corners - (station.x_m, station.y_m)) < (0.31, 0.81)).all()
 
 
 def test_a_named_object_is_taken_from_the_floor_and_can_be_told_at_its_delivery() -> None:
