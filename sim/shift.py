@@ -154,6 +154,8 @@ class Shift:
                 self._wait_for_orders()
                 self.sim.tick()
                 spin_until_idle(self.executor)
+                if not rclpy.ok():  # SIGTERM has shut ROS down; nothing would move any more
+                    raise KeyboardInterrupt
                 self._observe()
                 if progress is not None and self.sim.ticks % 10 == 0:
                     progress(self)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,19 @@ def test_it_leaves_a_page_and_a_recording_that_others_can_read(first: tuple[Path
     assert summary is not None and summary.statistics is not None
     topics = {c.topic for c in summary.channels.values() if summary.statistics.channel_message_counts.get(c.id)}
     assert {"/tf", "/world_state", "/fleet_plan", "/robot_1/detections", "/robot_1/lidar/points"} <= topics
+
+
+def test_a_signal_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    command = [sys.executable, "-m", "cli.main", "validate", "small.yaml", "--out", "out"]
+    env = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True)
+    end = time.monotonic() + 120.0
+    recording = tmp_path / "out" / "small" / "run.mcap"
+    while not (recording.exists() and recording.stat().st_size > 100_000) and time.monotonic() < end:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 130
 
 
 @pytest.mark.slow
