@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -150,6 +150,15 @@ class Person:
         hands = foot[5:7] + [0, 0, -0.09]
         parts.append(limbs(hands, foot[5:7], [0.035, 0.03], [0.04, 0.04], self.skin, Material.SKIN, 6))
         return join(parts)
+
+    def lying(self) -> Body:
+        """On the back, arms by the side, the head towards -x."""
+        mesh, girth = self.mesh(0.0, 0.0), 0.13 * self.girth
+        x, y, z = mesh.vertices.T
+        flat = np.stack([self.height_m / 2 - z, y, x + girth], axis=1).astype(np.float32)
+        flat[:, 2] = np.maximum(flat[:, 2], 0.01)
+        size = (self.height_m, 0.62 * self.girth, float(flat[:, 2].max()))
+        return Body(ObjectClass.PERSON, replace(mesh, vertices=flat), size, None, {"vest": self.vest}, self.reflect)
 
     def body(self, phase_rad: float = 0.0, stride: float = 1.0) -> Body:
         size = (0.30 + 0.24 * stride, 0.62 * self.girth, self.height_m)

@@ -22,7 +22,25 @@ def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, An
         "orders_done": (metrics["orders_done"], need, metrics["orders_done"] >= need),
         "instruction_done": (metrics["instruction"]["done"], True, bool(metrics["instruction"]["done"])),
     }
+    if limits.min_detection_map is not None and "detection_map" in metrics:
+        value = metrics["detection_map"]
+        table["detection_map"] = (value, limits.min_detection_map, value >= limits.min_detection_map)
+    if limits.max_sim_s is not None:
+        table["sim_s"] = (metrics["sim_s"], limits.max_sim_s, metrics["sim_s"] <= limits.max_sim_s)
+    if scenario.faults:
+        begun = metrics["faults"]["begun"]
+        table["faults_begun"] = (begun, len(scenario.faults), begun == len(scenario.faults))
     return {name: {"value": v, "limit": limit, "ok": bool(ok)} for name, (v, limit, ok) in table.items()}
+
+
+def fault_figures(world: SimWorld) -> dict[str, Any]:
+    """How many faults came about, how long each kind was in force, and how often robots had to wait."""
+    robots = world.robots
+    return {
+        "begun": world.faults_begun(),
+        "in_force_s": world.faults.in_force_s(list(robots), world.now_ns),
+        "robot_stops": sum(r.stops for r in robots.values()),
+    }
 
 
 def percentiles(values: Any) -> dict[str, float]:

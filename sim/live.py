@@ -28,7 +28,7 @@ from aislewise.node import AislewiseNode
 from aislewise.types import GroundedInstruction, OrderRecord, OrderState
 from planning.client import PlanningClient
 from sim.demand import make_orders
-from sim.judge import gates, instruction_result, percentiles
+from sim.judge import fault_figures, gates, instruction_result, percentiles
 from sim.scenario import Scenario
 from sim.sim_node import SimNode
 
@@ -192,6 +192,8 @@ class LiveShift:
             "wall_s": round(wall_s, 2),
             "realtime_factor": round(sim_s / max(wall_s, 1e-9), 3),
         }
+        if self.scenario.faults:
+            out["faults"] = fault_figures(self.world)
         out["gates"] = gates(out, self.scenario)
         out["ok"] = all(g["ok"] for g in out["gates"].values())
         return out

@@ -38,11 +38,12 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One robot's: own: its instance; seeds: of the generator of its noise."""
+    """One robot's: own: its instance; seeds: of the generator of its noise; light: its own, not the moment's."""
 
     pose: Pose2D
     own: int
     seeds: tuple[int, ...]
+    light: Lighting | None = None
 
 
 def render(scene: Scene, moment: Moment, view: View) -> Seen:
@@ -51,7 +52,7 @@ def render(scene: Scene, moment: Moment, view: View) -> Seen:
 
     rng = np.random.default_rng(view.seeds)
     turn = sweep(scene, moment.lidar, view.pose, rng, own=(view.own,))
-    shot = capture(scene, moment.camera, view.pose, moment.light, rng)
+    shot = capture(scene, moment.camera, view.pose, view.light or moment.light, rng)
     frame = RawFrame(moment.stamp_ns, shot.image, turn.points)
     return frame, tuple(labels(moment.things, view.pose, turn, shot))
 

@@ -71,7 +71,8 @@ class Carried:
 
 @dataclass(eq=False)
 class SimRobot:
-    """One robot. `step` moves it; a finished action is returned for the world to carry out."""
+    """One robot. `step` moves it; a finished action is returned for the world to carry out. pace: share of its speed
+    that it has, 0: it stands; stops: how often it had to wait."""
 
     id: str
     pose: Pose2D
@@ -88,6 +89,8 @@ class SimRobot:
     distance_m: float = 0.0
     odom: Pose2D = field(default_factory=lambda: Pose2D(0.0, 0.0, 0.0))
     stopped_s: float = 0.0
+    stops: int = 0
+    pace: float = 1.0
     _anchor: tuple[float, float] = (0.0, 0.0)
     _acting_s: float = -1.0
     _acting: Waypoint | None = None
@@ -145,12 +148,21 @@ class SimRobot:
         """Advance by dt; returns the action waypoint that was completed in it, if any."""
         before = self.pose
         done = None
-        if self._acting is not None:
+        if self.pace <= 0.0:
+            self._halt(dt_s)
+        elif self._acting is not None:
             done = self._act(dt_s, self._acting)
         else:
             self._drive(dt_s, world)
         self._account(before, dt_s)
         return done
+
+    def _halt(self, dt_s: float) -> None:
+        """Brakes on the way it has, then stands, whatever it was at."""
+        self.mode = RobotMode.STOPPED
+        self.speed_mps = max(0.0, self.speed_mps - self.config.brake_mps2 * dt_s)
+        if self.speed_mps > 0.0:
+            self._advance(self.speed_mps * dt_s)
 
     def _act(self, dt_s: float, waypoint: Waypoint) -> Waypoint | None:
         self.mode = RobotMode.CHARGING if waypoint.action == "charge" else RobotMode.ACTING
@@ -191,7 +203,7 @@ class SimRobot:
 
     def _turn(self, error: float, dt_s: float, world: Surroundings) -> None:
         self.speed_mps = 0.0
-        most = self.config.turn_radps * dt_s
+        most = self.config.turn_radps * self.pace * dt_s
         pose = Pose2D(self.pose.x_m, self.pose.y_m, wrap_angle(self.pose.yaw_rad + max(-most, min(most, error))))
         if world.may_turn(self.id, pose):
             self.pose, self.mode = pose, RobotMode.MOVING
@@ -204,7 +216,7 @@ class SimRobot:
         allowed = math.sqrt(2 * self.config.accel_mps2 * self._run_m())
         safe = math.sqrt(2 * self.config.brake_mps2 * max(0.0, gap))
         faster = self.speed_mps + self.config.accel_mps2 * dt_s
-        want = min(self.config.speed_mps, faster, allowed, safe)
+        want = min(self.config.speed_mps * self.pace, faster, allowed, safe)
         slowest = max(0.0, self.speed_mps - self.config.brake_mps2 * dt_s)
         self.speed_mps = max(want, slowest) if gap > 0 else slowest
         self.mode = RobotMode.STOPPED if safe < 0.05 else RobotMode.MOVING
@@ -255,7 +267,7 @@ class SimRobot:
             return
         backwards = dx * math.cos(self.pose.yaw_rad) + dy * math.sin(self.pose.yaw_rad) < 0
         gap = world.gap_ahead(self.id, self.pose, backwards) - 0.05
-        step = min(self.config.reverse_mps * dt_s, length, max(0.0, gap))
+        step = min(self.config.reverse_mps * self.pace * dt_s, length, max(0.0, gap))
         self.mode = RobotMode.MOVING if step > 0 else RobotMode.STOPPED
         k = step / max(length, 1e-9)
         self.pose = Pose2D(self.pose.x_m + k * dx, self.pose.y_m + k * dy, self.pose.yaw_rad)
@@ -263,6 +275,7 @@ class SimRobot:
     def _account(self, before: Pose2D, dt_s: float) -> None:
         moved = math.hypot(self.pose.x_m - before.x_m, self.pose.y_m - before.y_m)
         self.distance_m += moved
+        self.stops += self.mode is RobotMode.STOPPED and self.stopped_s == 0.0
         self.stopped_s = self.stopped_s + dt_s if self.mode is RobotMode.STOPPED else 0.0
         drain = 1.0 if self.mode is RobotMode.MOVING else self.config.idle_share
         if self.mode is not RobotMode.CHARGING:

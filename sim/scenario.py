@@ -12,11 +12,12 @@ from typing import Any
 
 from aislewise.errors import InputError
 from aislewise.types import Colour, ObjectClass
+from sim.faults import MAX_FAULTS, Fault, parse_fault
 from sim.robots import RobotConfig
 from sim.warehouse import WarehouseConfig
 
-MAX_BYTES = 1_000_000
-EVENT_KINDS = ("wet_floor", "blocked_aisle")
+MAX_BYTES, MAX_DESCRIPTION = 1_000_000, 500
+EVENT_KINDS = ("wet_floor", "blocked_aisle", "person_down")
 STANDING = (ObjectClass.PALLET, ObjectClass.TOTE, ObjectClass.BOX, ObjectClass.WET_FLOOR)
 _FOLDER = Path(__file__).parent / "scenarios"
 
@@ -24,19 +25,22 @@ _FOLDER = Path(__file__).parent / "scenarios"
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happens at_s. at: (x, y) m in `map`, or none: a fitting place is drawn. A place
-    where something stands or drives is left alone until it is clear."""
+    where something stands or drives is left alone until it is clear. until_s: when it is over."""
 
     kind: str
     at_s: float
     at: tuple[float, float] | None = None
     radius_m: float = 0.9
     id: str = ""
+    until_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in EVENT_KINDS:
             raise InputError("events.kind", f"{self.kind!r}", EVENT_KINDS)
         _within("events.at_s", self.at_s, 0.0, 1e6)
         _within("events.radius_m", self.radius_m, 0.2, 3.0)
+        if self.until_s is not None:
+            _within("events.until_s", self.until_s, self.at_s, 2e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,22 +86,28 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What a run must meet."""
+    """What a run must meet. min_detection_map, max_sim_s: only where given."""
 
     max_collisions: int = 0
     min_done_share: float = 0.9
+    min_detection_map: float | None = None
+    max_sim_s: float | None = None
 
     def __post_init__(self) -> None:
         _within("gates.max_collisions", self.max_collisions, 0, 10_000)
         _within("gates.min_done_share", self.min_done_share, 0.0, 1.0)
+        for name, high in (("min_detection_map", 1.0), ("max_sim_s", 1e6)):
+            if (value := getattr(self, name)) is not None:
+                _within(f"gates.{name}", value, 0.0, high)
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """release_s: orders are released over this time; battery: least and greatest charge at the start;
+    """description: why it exists; faults: as sim.faults reads them; release_s: orders are released over this time; battery: least and greatest charge at the start;
     lidar_columns: rays per beam and turn; slotting_m: how far from the stations fast movers lie."""
 
     name: str = "shift"
+    description: str = ""
     seed: int = 1
     duration_s: float = 420.0
     robots: int = 6
@@ -112,6 +122,7 @@ class Scenario:
     robot: RobotConfig = field(default_factory=RobotConfig)
     items: tuple[Item, ...] = ()
     events: tuple[Event, ...] = ()
+    faults: tuple[Fault, ...] = ()
     instruction: Spoken | None = None
     gates: Gates = field(default_factory=Gates)
 
@@ -131,11 +142,18 @@ class Scenario:
         ids = [i.id for i in self.items]
         if len(set(ids)) != len(ids):
             raise InputError("items", "ids must differ")
+        if len(self.description) > MAX_DESCRIPTION:
+            raise InputError("description", f"{len(self.description)} characters", MAX_DESCRIPTION)
+        if len(self.faults) > MAX_FAULTS:
+            raise InputError("faults", f"{len(self.faults)}", MAX_FAULTS)
+        for k, fault in enumerate(self.faults):
+            if max(fault.robots, default=0) > self.robots:
+                raise InputError(f"faults[{k}].robot", f"{max(fault.robots)}", f"{self.robots} robots")
 
     @property
     def last_event_s(self) -> float:
         """When the last thing that was scripted happens."""
-        times = [e.at_s for e in self.events]
+        times = [e.at_s for e in (*self.events, *self.faults)]
         return max([*times, self.instruction.at_s if self.instruction else 0.0, 0.0])
 
 
@@ -186,6 +204,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else _value(next(a for a in args if a is not type(None)), value, where)
+    if hint is Fault:
+        return parse_fault(value, where)
     if dataclasses.is_dataclass(hint):
         return _build(hint, value, where)
     if origin is tuple:

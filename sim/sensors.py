@@ -140,6 +140,10 @@ class Lighting:
         return np.array(flat, np.float32)
 
 
+DARK = Lighting(lamp=(0.0, 0.0, 0.0), ambient=(0.004, 0.004, 0.005), read_noise=0.006)
+"""The lamps are out: what is left are signs and screens that glow themselves."""
+
+
 _NORMALS = np.random.default_rng(0).standard_normal(1 << 20, np.float32)
 
 

@@ -21,7 +21,7 @@ from sim.scenario import Event, Item, Scenario
 from sim.warehouse import WALL_M, Warehouse
 
 ROBOT_COLOURS = (Colour.WHITE, Colour.ORANGE, Colour.BLUE, Colour.GREEN, Colour.YELLOW, Colour.RED, Colour.GREY)
-GENERATORS = {"goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6}
+GENERATORS = {"goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6, "faults": 8}
 """Streams of one seed: adding a person must not change the goods."""
 
 
@@ -182,4 +182,6 @@ def event_body(event: Event, scenario: Scenario, index: int) -> Body:
     rng = stream(scenario, "events", index, 1)
     if event.kind == "wet_floor":
         return bodies.wet_floor(rng, event.radius_m)
+    if event.kind == "person_down":
+        return Person.random(rng).lying()
     return bodies.cartons(rng, 3)

@@ -41,7 +41,7 @@ from planning.planner_node import PlannerNode
 from planning.store import OrderStore
 from pocketros.testing import spin_until_idle
 from sim.demand import make_orders
-from sim.judge import gates, instruction_result, percentiles
+from sim.judge import fault_figures, gates, instruction_result, percentiles
 from sim.recorder import Recorder
 from sim.scenario import Scenario
 from sim.sim_node import SimNode
@@ -271,6 +271,8 @@ class Shift:
             "plan_latency_ms": percentiles(self.planner.plan_ms),
             "peak_memory_mb": peak_memory_mb(self.sim.workers),
         }
+        if self.scenario.faults:
+            out["faults"] = fault_figures(self.world)
         out["gates"] = gates(out, self.scenario)
         out["ok"] = all(g["ok"] for g in out["gates"].values())
         return out

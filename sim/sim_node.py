@@ -29,7 +29,9 @@ from aislewise.settings import check, setting
 from aislewise.types import Pose2D
 from sim.render import RenderPool
 from sim.scenario import Scenario, load_scenario
+from sim.sensor_faults import Reading, SensorFaults
 from sim.sensors import RawFrame
+from sim.setup import stream
 from sim.world import SimWorld
 
 
@@ -65,6 +67,10 @@ class SimNode(AislewiseNode):
             scenario = dataclasses.replace(load_scenario(self.settings.scenario), **changes)
         self.scenario = scenario
         self.world = SimWorld(scenario)
+        self._sensor_faults = SensorFaults(
+            self.world.faults, list(self.world.robots), lambda *more: stream(scenario, "faults", *more),
+            float(self.world.camera.K[0, 0]),
+        )
         self.ticks = 0
         self.frames_sent = 0
         self.frames: deque[tuple[str, RawFrame]] = deque(maxlen=64)
@@ -124,6 +130,7 @@ class SimNode(AislewiseNode):
         self.world.step(self.settings.tick_s)
         self.ticks += 1
         self._clock_pub.publish(ClockMsg(clock=messages.to_stamp(self.world.now_ns)))
+        self._publish_due()
         for text in self.world.due_instructions():
             self._instruction.publish(String(data=text))
         if self.ticks % self.settings.state_every == 0:
@@ -135,7 +142,8 @@ class SimNode(AislewiseNode):
     def _publish_state(self, name: str) -> None:
         info, out, now = self.world.robot_info(name), self._out[name], self.world.now_ns
         odom = self.world.odometry(name)
-        out[topics.ROBOT_STATE.name].publish(messages.to_robot_msg(info))
+        if not self.world.faults.has("robot silent", name, now):
+            out[topics.ROBOT_STATE.name].publish(messages.to_robot_msg(info))
         out[topics.BATTERY.name].publish(
             BatteryState(header=messages.header(now, topics.frame(name, "base_link")), percentage=info.battery)
         )
@@ -180,21 +188,31 @@ class SimNode(AislewiseNode):
         self._next_frame.trigger()
 
     def _publish_frame(self, name: str, frame: RawFrame) -> None:
-        self.frames.append((name, frame))
+        self.frames.append((name, self._sensor_faults.take(name, frame)))
         self.frames_sent += 1
-        out, camera = self._out[name], self.world.camera
-        stamp = messages.header(frame.stamp_ns, topics.frame(name, "camera_link"))
-        height, width = frame.image.shape[:2]
+        self._publish_due()
+
+    def _publish_due(self) -> None:
+        for reading in self._sensor_faults.due(self.world.now_ns):
+            if reading.sensor == "camera":
+                self._publish_image(reading)
+            else:
+                cloud = _cloud(reading.robot, reading.stamp_ns, reading.data)
+                self._out[reading.robot][topics.POINTS_RAW.name].publish(cloud)
+
+    def _publish_image(self, reading: Reading) -> None:
+        out, camera = self._out[reading.robot], self.world.camera
+        stamp = messages.header(reading.stamp_ns, topics.frame(reading.robot, "camera_link"))
+        height, width = reading.data.shape[:2]
         out[topics.CAMERA_INFO_RAW.name].publish(
             CameraInfo(header=stamp, height=height, width=width, k=camera.K.ravel())
         )
         out[topics.IMAGE_RAW.name].publish(
             Image(
                 header=stamp, height=height, width=width, encoding="rgb8", step=3 * width,
-                data=messages.octets(frame.image),
+                data=messages.octets(reading.data),
             )
         )
-        out[topics.POINTS_RAW.name].publish(_cloud(name, frame))
 
     def _mounts(self) -> list[Any]:
         mounts = []
@@ -229,11 +247,11 @@ def _transform(parent: str, child: str, pose: Pose2D, stamp_ns: int) -> Any:
     return out
 
 
-def _cloud(robot: str, frame: RawFrame) -> Any:
-    points = np.ascontiguousarray(frame.points, np.float32)
+def _cloud(robot: str, stamp_ns: int, points: np.ndarray) -> Any:
+    points = np.ascontiguousarray(points, np.float32)
     names = ("x", "y", "z", "intensity")
     return PointCloud2(
-        header=messages.header(frame.stamp_ns, topics.frame(robot, "lidar_link")), height=1, width=len(points),
+        header=messages.header(stamp_ns, topics.frame(robot, "lidar_link")), height=1, width=len(points),
         fields=[PointField(name=n, offset=4 * i, datatype=PointField.FLOAT32, count=1) for i, n in enumerate(names)],
         is_bigendian=False, point_step=16, row_step=16 * len(points), is_dense=True,
         data=messages.octets(points),

@@ -15,20 +15,20 @@ from aislewise.geometry import rectangle, wrap_angle
 from aislewise.types import F64, CameraModel, Colour, ObjectClass, Pose2D, RobotInfo, Waypoint
 from sim import bodies
 from sim.bodies import ROBOT_LENGTH_M, ROBOT_WIDTH_M, TOTE_SIZE_M, Body
+from sim.faults import FaultSchedule
 from sim.geometry2d import convex_overlap, disc, gap_in_corridor
+from sim.happenings import Happenings
 from sim.mesh import Mesh
 from sim.metrics import Collision, Handled, Referee
 from sim.people import PERSON_RADIUS_M, Vehicle
 from sim.render import Moment, RenderPool, Seen, View, render_all
 from sim.robots import Carried, SimRobot
-from sim.scenario import Event, Scenario
+from sim.scenario import Scenario
 from sim.scene import Base, Placed
-from sim.sensors import CameraConfig, LidarConfig, Lighting, RawFrame
+from sim.sensors import DARK, CameraConfig, LidarConfig, Lighting, RawFrame
 from sim.setup import (
     GENERATORS,
     Thing,
-    event_body,
-    event_spots,
     place_forklift,
     place_items,
     place_people,
@@ -81,8 +81,8 @@ class SimWorld:
         self.deliveries: list[Handled] = []
         self.missed_picks: list[Handled] = []
         self.base = Base.of(self.hall.mesh)
-        self._pending: list[tuple[int, Event]] = sorted(enumerate(scenario.events), key=lambda e: e[1].at_s)
-        self._appeared_ns: dict[str, int] = {}
+        self.faults = FaultSchedule(scenario.faults)
+        self._happenings = Happenings(scenario, self.hall)
         self._said = False
         self._frame = 0
         self._seen: dict[str, tuple[TruthObject, ...]] = {}
@@ -124,7 +124,8 @@ class SimWorld:
             wrap_angle(r.pose.yaw_rad + config.localisation_rad * float(noise[2])),
         )
         load = tuple(c.order_id for c in r.load)
-        return RobotInfo(r.id, pose, r.battery, load, r.mode, r.reached_seq, self.now_ns)
+        problem = self.faults.problem(robot, self.now_ns)
+        return RobotInfo(r.id, pose, r.battery, load, r.mode, r.reached_seq, self.now_ns, problem)
 
     def truth(self) -> list[TruthBody]:
         """Everything that is no robot, where it truly is."""
@@ -154,6 +155,11 @@ class SimWorld:
         """How often a robot drove into a wet floor that it had been told to keep off."""
         return len(self.referee.entries)
 
+    def faults_begun(self) -> int:
+        """How many of the scenario's faults have come about."""
+        befell = sum(not f.place and to_ns(f.at_s) <= self.now_ns for f in self.faults.faults)
+        return befell + self._happenings.faults_begun
+
     # ---- what others do ----------------------------------------------------------------------------
 
     def set_route(self, robot: str, first_seq: int, waypoints: Sequence[Waypoint]) -> None:
@@ -172,7 +178,8 @@ class SimWorld:
             sub_ns = min(to_ns(SUBSTEP_S), end_ns - self.now_ns)
             self._substep(to_s(sub_ns))
             self.now_ns += sub_ns
-            self._events()
+            if self._happenings.step(self.now_ns, self.things, self._nobody_near):
+                self._refresh()
             self._judge(to_s(sub_ns))
 
     def sense(self, robots: Sequence[str], pool: RenderPool | None = None) -> dict[str, RawFrame]:
@@ -191,11 +198,14 @@ class SimWorld:
         )
         noise = (self.scenario.seed, GENERATORS["noise"])
         views = [
-            View(self._robot(name).pose, number[name], (*noise, 10_000 + self._index[name], self._frame))
+            View(self._robot(name).pose, number[name], (*noise, 10_000 + self._index[name], self._frame), self._light(name))
             for name in robots
         ]
         frames = render_all(self.base, moment, views) if pool is None else pool.render_all(moment, views)
         return self._seen_one_by_one(robots, frames)
+
+    def _light(self, robot: str) -> Lighting | None:
+        return DARK if self.faults.has("light blackout", robot, self.now_ns) else None
 
     def _seen_one_by_one(
         self, robots: Sequence[str], frames: Iterator[Seen]
@@ -243,6 +253,8 @@ class SimWorld:
         self._outlines.update({r.id: self._footprint(r.pose) for r in self.robots.values()})
         self._centres = {name: outline.mean(axis=0) for name, outline in self._outlines.items()}
         for robot in self.robots.values():
+            robot.pace = self.faults.pace(robot.id, self.now_ns)
+            robot.battery = self.faults.battery(robot.id, robot.battery, self.now_ns, self.now_ns + to_ns(dt_s))
             done = robot.step(dt_s, self)
             self._outlines[robot.id] = self._footprint(robot.pose)
             self._centres[robot.id] = (robot.pose.x_m, robot.pose.y_m)
@@ -268,7 +280,7 @@ class SimWorld:
         wanted = self.scenario.instruction
         if wanted is None or not wanted.keep_out:
             return False
-        since = max(to_ns(wanted.at_s), self._appeared_ns.get(patch, 0))
+        since = max(to_ns(wanted.at_s), self._happenings.appeared_ns.get(patch, 0))
         return self.now_ns >= since + to_ns(wanted.grace_s)
 
     # ---- actions -------------------------------------------------------------------------------------
@@ -339,23 +351,6 @@ class SimWorld:
 
     def _place_at(self, cell: int, kind: str) -> str:
         return next((p.id for p in self.site.of_kind(kind) if p.cell == cell), "")
-
-    # ---- events --------------------------------------------------------------------------------------
-
-    def _events(self) -> None:
-        for entry in list(self._pending):
-            index, event = entry
-            if to_s(self.now_ns) < event.at_s:
-                break
-            body = event_body(event, self.scenario, index)
-            for x, y in event_spots(event, self.scenario, self.hall, index):
-                if self._nobody_near(x, y, max(body.size) / 2 + 1.5):
-                    name = event.id or f"{event.kind}_{index + 1}"
-                    self.things[name] = Thing(name, body, Pose2D(x, y, 0.0))
-                    self._appeared_ns[name] = self.now_ns
-                    self._pending.remove(entry)
-                    self._refresh()
-                    break
 
     def _nobody_near(self, x_m: float, y_m: float, radius_m: float) -> bool:
         movers = [r.pose for r in self.robots.values()] + [p.pose for p in self.people.values()]
