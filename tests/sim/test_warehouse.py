@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aislewise.errors import InputError
 from sim.layouts import LAYOUTS, NOT_USED
 from sim.mesh import Material
-from sim.scenario import scenario_from
+from sim.scenario import load_scenario, scenario_from
 from sim.setup import event_spots, place_forklift, place_items, place_robots, walkable
 from sim.warehouse import MAX_PALLETS, Warehouse, WarehouseConfig, generate
 
@@ -144,6 +144,13 @@ def test_each_layout_gives_a_site_that_a_shift_can_be_run_on(layout: str, size: 
     assert not _cut_cells(site.free)
     assert len(hall.bays) <= MAX_PALLETS and (layout not in ("cross_dock", "mixed") or len(hall.bays) >= 2)
     assert hall.mesh.size < 1_500_000
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_layout_has_a_small_packaged_scenario(layout: str) -> None:
+    scenario = load_scenario(f"layout_{layout}")
+    assert scenario.warehouse.layout == layout and scenario.name == f"layout_{layout}"
+    generate(scenario.warehouse, np.random.default_rng(scenario.seed))
 
 
 def _hall(layout: str, width: int, height: int) -> Warehouse:
