@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code (docs/topics.md, docs/nodes.md, docs/cli.md) and takes over the pictures
+"""Writes the reference pages that follow from the code (docs/topics.md, docs/nodes.md, docs/cli.md, docs/scenarios.md) and takes over the pictures
 of the last `make demo`."""
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from aislewise import topics
 from cli.main import VERBS, parser
 from tools.node_docs import nodes_page
+from tools.scenario_docs import scenarios_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 DEMO = DOCS.parent / "out" / "demo"
@@ -45,8 +46,9 @@ def commands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
 
 
 def main() -> None:
-    for name, text in (("topics.md", topics_page()), ("cli.md", cli_page()), ("nodes.md", nodes_page())):
-        (DOCS / name).write_text(text, encoding="utf-8")
+    pages = {"topics.md": topics_page, "cli.md": cli_page, "nodes.md": nodes_page, "scenarios.md": scenarios_page}
+    for name, page in pages.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}")
     for made, kept in PICTURES.items():
         if (DEMO / made).is_file():
