@@ -245,7 +245,9 @@ def failed_gates(result: Result) -> list[str]:
 
 def shown(value: Any) -> str:
     """A gate's value or limit as people read it."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def last_words(log: Path) -> str:

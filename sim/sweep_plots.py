@@ -67,7 +67,9 @@ def by_scenario(scenarios: Mapping[str, Sequence[Mapping[str, Any]]]) -> Any:
         for row, runs in enumerate(scenarios.values()):
             for figure, colour, shift in zip(figures, (PASS, SECOND), (-0.17, 0.17) if len(figures) > 1 else (0.0,)):
                 _bar(axes, row + shift, runs, figure, colour, 0.6 / len(figures))
-        axes.set(title=title, xlim=(0, None), ylim=(rows - 0.5, -0.5))
+        # Two seeds may have an interval of ten times their values: it must not set the scale.
+        most = max((v for runs in scenarios.values() for f in figures for v in values(runs, f)), default=0.0) or 1.0
+        axes.set(title=title, xlim=(0, 1 if figures == (MAP,) else 1.4 * most), ylim=(rows - 0.5, -0.5))
         axes.title.set_fontsize(10)
         axes.set_yticks(range(rows), list(scenarios))
         axes.tick_params(axis="y", length=0)
@@ -109,6 +111,7 @@ def traffic(maps: Mapping[str, Tracks]) -> Any:
     columns = min(3, len(maps))
     rows = -(-len(maps) // columns)
     canvas = Canvas(figsize=(4 * columns, 5 * rows), layout="constrained")
+    canvas.get_layout_engine().set(wspace=0.08)
     for axes, (title, tracks) in zip(canvas.subplots(rows, columns, squeeze=False).flat, maps.items()):
         height, width = tracks.free.shape
         x, y = tracks.corner_m

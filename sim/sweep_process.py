@@ -46,14 +46,17 @@ class Process:
         """End it and all it has started: asked first, then killed. dump: have it write down where it hangs."""
         if self._popen.poll() is None:
             if dump:
-                self._popen.send_signal(signal.SIGUSR1)
-                with suppress(subprocess.TimeoutExpired):
-                    self._popen.wait(DUMP_S)
+                self._dump()
             self.ask_to_end()
             with suppress(subprocess.TimeoutExpired):
                 self._popen.wait(GRACE_S)
         self._signal_group(signal.SIGKILL)
         self._popen.wait()
+
+    def _dump(self) -> None:
+        self._popen.send_signal(signal.SIGUSR1)
+        with suppress(subprocess.TimeoutExpired):
+            self._popen.wait(DUMP_S)
 
     def _signal_group(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):  # macOS says EPERM where only zombies are left

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sim.intervals import mean_t, wilson
-from sim.sweep import RECORDING, failed_gates
+from sim.sweep import RECORDING, failed_gates, shown
 from sim.sweep_plots import FIGURES, Figure, by_scenario, traffic, value, values
 from sim.tracks import Tracks, load_tracks
 
@@ -24,7 +24,7 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em; color: #222 }
 img { max-width: 100% } table { border-collapse: collapse; margin: 1em 0; font-size: 14px }
 td, th { border-bottom: 1px solid #ddd; padding: .25em .8em .25em 0; text-align: left; vertical-align: top }
-td.n { white-space: nowrap } .n { text-align: right } .ci { color: #777 } .ok { color: #2a7f2a; font-weight: 600 }
+td.n, .f { white-space: nowrap } .n { text-align: right } .ci { color: #777 } .ok { color: #2a7f2a; font-weight: 600 }
 .bad { color: #d62728; font-weight: 600 } .note { color: #666; max-width: 50em }
 """
 
@@ -83,7 +83,7 @@ def failure_table(results: Runs, out: Path) -> str:
         if run["ok"]:
             continue
         why = run.get("error") or ", ".join(failed_gates(run))
-        rows.append([_td(run["name"]), _td(run["seed"], "n"), _td(why), f"<td>{_links(run, out)}</td>"])
+        rows.append([_td(run["name"]), _td(run["seed"], "n"), _td(why), f'<td class="f">{_links(run, out)}</td>'])
     head = [_th("scenario"), _th("seed", "n"), _th("what failed"), _th("look into it")]
     return _table(head, rows) if rows else "<p>None.</p>"
 
@@ -109,7 +109,7 @@ def run_table(results: Runs, out: Path) -> str:
         wall = run["metrics"].get("wall_s", "-")
         rows.append([
             _td(run["name"]), _td(run["seed"], "n"), _verdict(run["ok"]), *cells, _td(wall, "n"),
-            f"<td>{_links(run, out)}</td>",
+            f'<td class="f">{_links(run, out)}</td>',
         ])  # fmt: skip
     head = [_th("scenario"), _th("seed", "n"), _th(""), *map(_heading, FIGURES), _th("wall time [s]", "n"), _th("files")]
     return _table(head, rows)
@@ -129,14 +129,13 @@ def traffic_maps(scenarios: Mapping[str, Runs], out: Path) -> str:
 
 def _spread(gates: Sequence[Mapping[str, Any]]) -> str:
     """The values of a gate over the seeds, and its limit: "18 to 20 (limit 18)"."""
-    shown = []
+    parts = []
     for key in ("value", "limit"):
         found = [g[key] for g in gates]
         numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in found)
-        distinct = sorted(set(found)) if numbers else list(dict.fromkeys(str(v) for v in found))
-        ends = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in distinct]
-        shown.append(f"{ends[0]} to {ends[-1]}" if numbers and len(ends) > 1 else ", ".join(ends))
-    return f"{shown[0]} (limit {shown[1]})"
+        ends = [shown(v) for v in (sorted(set(found)) if numbers else dict.fromkeys(found))]
+        parts.append(f"{ends[0]} to {ends[-1]}" if numbers and len(ends) > 1 else ", ".join(ends))
+    return f"{parts[0]} (limit {parts[1]})"
 
 
 def _mean(found: Sequence[float], figure: Figure) -> str:
@@ -153,7 +152,7 @@ def _heading(figure: Figure) -> str:
 
 def _links(run: Mapping[str, Any], out: Path) -> str:
     found = [(title, f"{run['folder']}/{name}") for title, name in LINKS if (out / run["folder"] / name).exists()]
-    return "&ensp;".join(f'<a href="{quote(path)}">{title}</a>' for title, path in found)
+    return "&nbsp; ".join(f'<a href="{quote(path)}">{title}</a>' for title, path in found)
 
 
 def _td(content: Any, kind: str = "") -> str:

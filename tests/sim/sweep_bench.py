@@ -28,7 +28,9 @@ if act == "crash":
     sys.exit("RuntimeError: out of paper")
 if act == "kill":
     os.kill(os.getpid(), signal.SIGSEGV)
-if act == "hang":
+if act in ("hang", "deaf"):
+    if act == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the child inherits it
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
     (base / f"child_{name}_{seed}.txt").write_text(str(child.pid))
     time.sleep(300)

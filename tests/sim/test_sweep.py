@@ -99,6 +99,14 @@ def test_fresh_runs_everything_again(bench: Bench) -> None:
     assert bench.begun == ["a/1", "a/2"] * 2
 
 
+def test_what_an_earlier_run_left_is_not_taken_for_the_result_of_one_that_crashed(bench: Bench) -> None:
+    bench.act({"a/1": "fail"})
+    bench.run(bench.jobs("a", seeds=1))
+    bench.act({"a/1": "crash"})  # the exit status is that of a failed gate, too
+    [result] = bench.run(bench.jobs("a", seeds=1), fresh=True)
+    assert "error" in result and not (bench.out / "a/seed_1/run.mcap").exists()
+
+
 def test_more_seeds_run_only_what_is_new(bench: Bench) -> None:
     bench.run(bench.jobs("a", seeds=1))
     assert len(bench.run(bench.jobs("a", seeds=3))) == 3
@@ -154,6 +162,33 @@ def test_a_hang_ends_at_the_time_limit_with_all_its_processes(bench: Bench) -> N
     assert [r["ok"] for r in results] == [False, True] and "no result within 3 s" in results[0]["error"]
     child = int((bench.folder / "child_a_1.txt").read_text())
     wait_until(lambda: not alive(child))
+
+
+def test_what_does_not_listen_is_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_process, "GRACE_S", 0.2)
+    monkeypatch.setattr(sweep_process.Process, "_dump", lambda self: None)  # SIGUSR1 would end the stand-in
+    bench.act({"a/1": "deaf"})
+    assert "hung" in bench.run(bench.jobs("a", seeds=1, limit_s=3.0))[0]["error"]
+    pids = [int((bench.folder / "begun.txt").read_text().split()[1]), int((bench.folder / "child_a_1.txt").read_text())]
+    wait_until(lambda: not any(alive(p) for p in pids))
+
+
+def test_a_signal_ends_also_what_does_not_listen(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_process, "GRACE_S", 0.2)
+    child = bench.folder / "child_a_1.txt"
+
+    class Killer:
+        def ended(self, job: Job, result: Result, earlier: bool) -> None: ...
+
+        def running(self, jobs: list[tuple[Job, float]]) -> None:
+            if child.exists() and child.read_text():
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    bench.act({"a/1": "deaf"})
+    with pytest.raises(Stopped):
+        bench.run(bench.jobs("a", seeds=1), watcher=Killer())
+    pids = [int((bench.folder / "begun.txt").read_text().split()[1]), int(child.read_text())]
+    wait_until(lambda: not any(alive(p) for p in pids))
 
 
 def test_a_hang_writes_down_where_it_hangs(bench: Bench) -> None:
