@@ -101,7 +101,7 @@ def _gates(scenario: Scenario) -> str:
 
 def _result(scenario: Scenario, result: dict[str, Any] | None) -> str:
     if result is None or result["seed"] != scenario.seed:
-        return "not run yet"
+        return "none kept"
     verdict = "pass" if result["ok"] else "FAIL"
     return (
         f"{verdict}: {result['orders_done']} of {scenario.orders} in {result['sim_s']:.0f} s, "
