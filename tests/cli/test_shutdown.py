@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from planning.store import SqliteStore
+from aislewise.sitemap import SiteMap
+from planning.planner import Planner, PlannerConfig
+from planning.rehearsal import Rehearsal
+from planning.store import MemoryStore, SqliteStore
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 60.0
@@ -214,6 +217,21 @@ sys.exit(run(make, []))
     assert "[faulty]: ends: ZeroDivisionError" in text and "Traceback" in text
 
 
+@pytest.fixture(scope="module")
+def compiled() -> None:
+    """The planner's kernels lie in numba's cache. Where they never ran they are compiled in the first step, which
+    takes seconds that no signal can cut short."""
+    site = SiteMap.load(ROOT / "config" / "site.json")
+    planner = Planner(site, MemoryStore(), PlannerConfig(), 0)
+    cells = [place.cell for place in site.of_kind("parking")]
+    for starts in ({}, {"robot_1": cells[0], "robot_2": cells[1]}):
+        floor = Rehearsal(site, starts)
+        for _ in range(3):
+            floor.obey(planner.step(floor.world(), floor.now_ns))
+            floor.tick()
+
+
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_launch_ends_with_all_its_nodes(start, number: int) -> None:
     code = "import sys\nfrom cli.main import main\nsys.exit(main(sys.argv[1:]))"
