@@ -44,7 +44,7 @@ def add(subparsers: Any) -> None:
 
 def run_import(args: argparse.Namespace) -> int:
     from aislewise.errors import InputError
-    from aislewise.mapfiles import read_ros_map, site_of, unreachable, with_places
+    from planning.mapfiles import read_ros_map, site_of, unreachable, with_places
     from planning.movingai import read_map
 
     suffix = Path(args.file).suffix
@@ -70,8 +70,8 @@ def run_import(args: argparse.Namespace) -> int:
 
 
 def run_export(args: argparse.Namespace) -> int:
-    from aislewise.mapfiles import write_ros_map
     from aislewise.sitemap import SiteMap
+    from planning.mapfiles import write_ros_map
 
     site = SiteMap.load(args.site)
     image = write_ros_map(site, args.out)
@@ -80,8 +80,8 @@ def run_export(args: argparse.Namespace) -> int:
 
 
 def run_show(args: argparse.Namespace) -> int:
-    from aislewise.site_picture import draw_site
     from aislewise.sitemap import SiteMap
+    from planning.site_picture import draw_site
 
     site = SiteMap.load(args.site)
     draw_site(site, args.out)

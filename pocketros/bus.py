@@ -31,7 +31,6 @@ class Packet:
     data: memoryview
     source_ns: int
     received_ns: int
-    sender: int = 0
 
 
 class Policies(Protocol):

@@ -7,9 +7,46 @@ from typing import Any
 
 import numpy as np
 
-from aislewise.types import GroundedInstruction
+from aislewise.clock import to_s
+from aislewise.types import GroundedInstruction, Order, OrderRecord, OrderState
 from sim.scenario import Scenario
 from sim.world import SimWorld
+
+
+def shift_figures(
+    scenario: Scenario, world: SimWorld, orders: Sequence[Order], records: Sequence[OrderRecord],
+    grounded: Sequence[GroundedInstruction],
+) -> dict[str, Any]:  # fmt: skip
+    """What every run is measured by. records: of all accepted orders, the instructions' among them."""
+    by_id = {r.order.order_id: r for r in records}
+    mine = [by_id[o.order_id] for o in orders if o.order_id in by_id]
+    done = [r for r in mine if r.state is OrderState.DONE]
+    sim_s = to_s(world.now_ns)
+    out: dict[str, Any] = {
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "robots": len(world.robots),
+        "orders_submitted": len(mine),
+        "orders_done": len(done),
+        "orders_final": sum(r.state.final for r in mine),
+        "collisions": len(world.collisions),
+        "collision_list": [str(c) for c in world.collisions[:20]],
+        "picks_per_hour": round(sum(r.lines_done for r in records) / sim_s * 3600.0, 3),
+        "order_time_s": percentiles([to_s(r.updated_ns - r.order.release_ns) for r in done]),
+        "late_orders": sum(0 < r.order.due_ns < r.updated_ns for r in done),
+        "distance_m": round(sum(r.distance_m for r in world.robots.values()), 2),
+        "sim_s": round(sim_s, 3),
+        "instruction": instruction_result(scenario, world, grounded),
+    }
+    if scenario.faults:
+        out["faults"] = fault_figures(world)
+    return out
+
+
+def judged(metrics: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
+    """The metrics with their gates and the verdict."""
+    verdict = gates(metrics, scenario)
+    return metrics | {"gates": verdict, "ok": all(g["ok"] for g in verdict.values())}
 
 
 def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,6 @@ depend on the machine: a fleet that is too slow for the pace shows it.
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
@@ -25,10 +23,11 @@ from aislewise import messages, topics
 from aislewise.clock import to_s
 from aislewise.errors import AislewiseError
 from aislewise.node import AislewiseNode
-from aislewise.types import GroundedInstruction, OrderRecord, OrderState
+from aislewise.types import GroundedInstruction, OrderRecord
 from planning.client import PlanningClient
 from sim.demand import make_orders
-from sim.judge import fault_figures, gates, instruction_result, percentiles
+from sim.judge import judged, shift_figures
+from sim.manager import start_manager
 from sim.scenario import Scenario
 from sim.sim_node import SimNode
 
@@ -90,7 +89,7 @@ class LiveShift:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 self._wait_for_fleet()
-                self._start_manager(Path(folder) / "orders.json")
+                self._manager = start_manager(self.config.connect, self.orders, Path(folder) / "orders.json")
                 started = time.perf_counter()
                 while not self._finished():
                     self._executor.spin_once(timeout_sec=0.1)
@@ -128,11 +127,6 @@ class LiveShift:
                 found.append(f"a planning service at {self.config.connect} ({error})")
         return found
 
-    def _start_manager(self, file: Path) -> None:
-        file.write_bytes(b"\n".join(msgspec.json.encode(order) for order in self.orders))
-        command = [sys.executable, "-m", "sim.manager", "--connect", self.config.connect, "--orders", str(file)]
-        self._manager = subprocess.Popen(command, cwd=Path(__file__).parent.parent)
-
     def _poll(self) -> bool:
         if time.monotonic() < self._next_poll_s:
             return False
@@ -169,31 +163,11 @@ class LiveShift:
     # --- judging -----------------------------------------------------------------------------------
 
     def _metrics(self, wall_s: float) -> dict[str, Any]:
-        records = {r.order.order_id: r for r in self.records}
-        mine = [records[o.order_id] for o in self.orders if o.order_id in records]
-        done = [r for r in mine if r.state is OrderState.DONE]
         sim_s = to_s(self.world.now_ns)
-        sent = self.sim.frames_sent
-        out: dict[str, Any] = {
-            "scenario": self.scenario.name,
-            "seed": self.scenario.seed,
-            "robots": len(self.world.robots),
-            "orders_submitted": len(mine),
-            "orders_done": len(done),
-            "orders_final": sum(r.state.final for r in mine),
-            "collisions": len(self.world.collisions),
-            "collision_list": [str(c) for c in self.world.collisions[:20]],
-            "picks_per_hour": round(sum(r.lines_done for r in records.values()) / sim_s * 3600.0, 3),
-            "order_time_s": percentiles([to_s(r.updated_ns - r.order.release_ns) for r in done]),
-            "sim_s": round(sim_s, 3),
-            "frames": sent,
+        out = shift_figures(self.scenario, self.world, self.orders, self.records, self._grounded) | {
+            "frames": self.sim.frames_sent,
             "frames_fused": self._frames,
-            "instruction": instruction_result(self.scenario, self.world, self._grounded),
             "wall_s": round(wall_s, 2),
             "realtime_factor": round(sim_s / max(wall_s, 1e-9), 3),
         }
-        if self.scenario.faults:
-            out["faults"] = fault_figures(self.world)
-        out["gates"] = gates(out, self.scenario)
-        out["ok"] = all(g["ok"] for g in out["gates"].values())
-        return out
+        return judged(out, self.scenario)

@@ -6,15 +6,27 @@ It knows the planning service and nothing else, as a customer's software would.
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
+from aislewise.types import Order
 from planning.client import PlanningClient
 from planning.protocol import decode_order
 
 POLL_S = 0.02
 """How often the service's clock is asked for; oftener would cost the service more than it gains."""
+
+
+def start_manager(endpoint: str, orders: Sequence[Order], file: Path) -> subprocess.Popen[bytes]:
+    """The process; `file` carries the orders to it and is needed until it has read them."""
+    file.write_bytes(b"\n".join(msgspec.json.encode(order) for order in orders))
+    command = [sys.executable, "-m", "sim.manager", "--connect", endpoint, "--orders", str(file)]
+    return subprocess.Popen(command, cwd=Path(__file__).parent.parent)
 
 
 def run(endpoint: str, orders_file: Path) -> int:

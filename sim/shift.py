@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -28,7 +26,7 @@ from aislewise import messages, topics
 from aislewise.clock import to_ns, to_s
 from aislewise.errors import AislewiseError
 from aislewise.node import AislewiseNode
-from aislewise.types import F32, U8, Detection, DetectionFrame, Order, OrderRecord, OrderState
+from aislewise.types import F32, U8, Detection, DetectionFrame, Order, OrderRecord
 from fusion.evaluate import detection_map
 from fusion.fusion_node import FusionNode
 from fusion.infer import Detector, PhraseEncoder
@@ -41,7 +39,8 @@ from planning.planner_node import PlannerNode
 from planning.store import OrderStore
 from pocketros.testing import spin_until_idle
 from sim.demand import make_orders
-from sim.judge import fault_figures, gates, instruction_result, percentiles
+from sim.judge import judged, percentiles, shift_figures
+from sim.manager import start_manager
 from sim.recorder import Recorder
 from sim.scenario import Scenario
 from sim.sim_node import SimNode
@@ -136,12 +135,10 @@ class Shift:
     def _start_manager(self) -> None:
         """The fleet manager is a customer's process: it gets an endpoint and its orders, nothing else."""
         handle, name = tempfile.mkstemp(suffix=".json")
-        with os.fdopen(handle, "wb") as file:
-            file.write(b"\n".join(msgspec.json.encode(order) for order in self.orders))
+        os.close(handle)
         self._orders_file = Path(name)
         assert self.planner.service is not None
-        command = [sys.executable, "-m", "sim.manager", "--connect", self.planner.service.endpoint, "--orders", name]
-        self.manager = subprocess.Popen(command, cwd=Path(__file__).parent.parent)
+        self.manager = start_manager(self.planner.service.endpoint, self.orders, self._orders_file)
 
     # --- running -----------------------------------------------------------------------------------
 
@@ -238,44 +235,19 @@ class Shift:
 
     def metrics(self) -> dict[str, Any]:
         """The figures of metrics.json; docs/metrics.md says what each means."""
-        records = {r.order.order_id: r for r in self.records()}
-        mine = [records[o.order_id] for o in self.orders if o.order_id in records]
-        done = [r for r in mine if r.state is OrderState.DONE]
-        sim_s = to_s(self.world.now_ns)
-        picks = sum(r.lines_done for r in records.values())
+        observer, sim_s = self.observer, to_s(self.world.now_ns)
         fusion_ms = np.concatenate([np.asarray(n.fusion_ms) for n in self.fusion])
-        instruction = instruction_result(self.scenario, self.world, self.observer.grounded)
-        out: dict[str, Any] = {
-            "scenario": self.scenario.name,
-            "seed": self.scenario.seed,
-            "robots": len(self.world.robots),
-            "orders_submitted": len(mine),
-            "orders_done": len(done),
-            "orders_final": sum(r.state.final for r in mine),
-            "collisions": len(self.world.collisions),
-            "collision_list": [str(c) for c in self.world.collisions[:20]],
-            "picks_per_hour": round(picks / sim_s * 3600.0, 3),
-            "order_time_s": percentiles([to_s(r.updated_ns - r.order.release_ns) for r in done]),
-            "late_orders": sum(0 < r.order.due_ns < r.updated_ns for r in done),
-            "distance_m": round(sum(r.distance_m for r in self.world.robots.values()), 2),
-            "sim_s": round(sim_s, 3),
+        out = shift_figures(self.scenario, self.world, self.orders, self.records(), observer.grounded) | {
             "frames": len(fusion_ms),
             "sensor_hz": 1.0 / (self.sim.settings.tick_s * self.sim.settings.sense_every),
-            "detection_map": detection_map(
-                [d for d, _ in self.observer.frames], [t for _, t in self.observer.frames]
-            ),
-            "instruction": instruction,
+            "detection_map": detection_map([d for d, _ in observer.frames], [t for _, t in observer.frames]),
             "wall_s": round(self.wall_s, 2),
             "realtime_factor": round(sim_s / max(self.wall_s, 1e-9), 3),
             "fusion_latency_ms": percentiles(fusion_ms),
             "plan_latency_ms": percentiles(self.planner.plan_ms),
             "peak_memory_mb": peak_memory_mb(self.sim.workers),
         }
-        if self.scenario.faults:
-            out["faults"] = fault_figures(self.world)
-        out["gates"] = gates(out, self.scenario)
-        out["ok"] = all(g["ok"] for g in out["gates"].values())
-        return out
+        return judged(out, self.scenario)
 
 
 class _Listener(AislewiseNode):

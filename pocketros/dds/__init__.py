@@ -1,9 +1,8 @@
 """The DDS transport: pocketros nodes on the wire, understood by ROS 2 nodes on Cyclone DDS.
 
 Chosen with POCKETROS_TRANSPORT=dds; needs the `cyclonedds` package. What goes over the wire is what
-rmw_cyclonedds_cpp sends: names and types as REP-2003's successor documents them (docs.ros.org,
-"Topic and Service name mapping to DDS"), plain XCDR1 payloads, its service header, and the graph on
-`ros_discovery_info`.
+rmw_cyclonedds_cpp sends: its names and types (docs.ros.org, "Topic and Service name mapping to DDS"),
+plain XCDR1 payloads, its service header, and the graph on `ros_discovery_info`.
 
     config      environment variables → Cyclone's XML configuration
     naming      ROS names and types ↔ DDS names

@@ -13,6 +13,7 @@ import itertools
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,7 @@ _READER_EVENTS = (
     capi.SUBSCRIPTION_MATCHED | capi.REQUESTED_INCOMPATIBLE_QOS | capi.SAMPLE_LOST
 )  # fmt: skip
 _CLOSE_PATIENCE_S = 2.0
+_GRAPH_INTERVAL_NS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,11 @@ class DdsBus(GraphWaiter):
         self._gid = guid(self._participant._ref)
         self._waitset = check(dds.dds_create_waitset(self._participant._ref), "dds_create_waitset")
         self._stop = check(dds.dds_create_guardcondition(self._participant._ref), "guard condition")
+        self._news = check(dds.dds_create_guardcondition(self._participant._ref), "guard condition")
         self._attach(self._stop, lambda: None)
+        self._attach(self._news, lambda: dds.dds_set_guardcondition(self._news, False))
+        self._stale = False
+        self._send_after_ns = 0
         self.discovery = Discovery(self._gid, self.lock)
         self.discovery.on_endpoint = self._check_types
         self._graph_writer = self._start_discovery()
@@ -112,8 +118,8 @@ class DdsBus(GraphWaiter):
     def endpoints(self, kind: str | None = None, name: str | None = None) -> list[Endpoint]:
         with self.lock:
             own = {half.endpoint.serial: half.endpoint for half in self._halves.values()}
-            found = [*own.values(), *self.discovery.endpoints()]
-        return [e for e in found if kind in (None, e.kind) and name in (None, e.name)]
+            remote = self.discovery.endpoints(kind, name)
+        return [e for e in own.values() if kind in (None, e.kind) and name in (None, e.name)] + remote
 
     def release(self) -> None:
         """Close when the last context is done. The receiving thread does it: this may be a signal handler."""
@@ -300,22 +306,37 @@ class DdsBus(GraphWaiter):
         self.wake_waiters()
 
     def _announce(self) -> None:
-        """Tell the domain which endpoints belong to which node; called under the lock."""
-        if self.closed:
-            return
-        nodes: dict[NodeName, tuple[list[bytes], list[bytes]]] = {n: ([], []) for n in self._nodes}
-        for half in self._halves.values():
-            if half.endpoint.node in nodes:
-                nodes[half.endpoint.node][half.is_writer].append(half.gid)
+        """The local graph has changed; called under the lock. The receiving thread tells the domain."""
+        self._changed.notify_all()
+        if not self._stale:
+            self._stale = True
+            dds.dds_set_guardcondition(self._news, True)
+
+    def _send_graph(self) -> int:
+        """Tell the domain which endpoints belong to which node, if that has changed. Returns the time to wait
+        until it may be told again, ns: a message holds all endpoints, and nodes make them by the dozen."""
+        if not self._stale:
+            return capi.INFINITY
+        left_ns = self._send_after_ns - time.monotonic_ns()
+        if left_ns > 0:
+            return left_ns
+        with self.lock:
+            self._stale = False
+            nodes: dict[NodeName, tuple[list[bytes], list[bytes]]] = {n: ([], []) for n in self._nodes}
+            for half in self._halves.values():
+                if half.endpoint.node in nodes:
+                    nodes[half.endpoint.node][half.is_writer].append(half.gid)
         code = write(self._graph_writer, graph_message(self._gid, nodes))
         if code < 0:
             log.warning("could not announce the graph (%d)", code)
-        self._changed.notify_all()
+        self._send_after_ns = time.monotonic_ns() + _GRAPH_INTERVAL_NS
+        return capi.INFINITY
 
     def _run(self) -> None:
         triggered = (ct.c_ssize_t * 64)()
         while not self.closed:
-            count = dds.dds_waitset_wait(self._waitset, triggered, len(triggered), capi.INFINITY)
+            wait_ns = self._send_graph()
+            count = dds.dds_waitset_wait(self._waitset, triggered, len(triggered), wait_ns)
             if count < 0:
                 log.error("the receiving thread stops: dds_waitset_wait gave %d", count)
                 break

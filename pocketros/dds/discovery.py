@@ -118,14 +118,25 @@ class Discovery:
         with self._lock:
             return [name for nodes in self._nodes.values() for name, _ in nodes]
 
-    def endpoints(self) -> list[Endpoint]:
-        """Every remote ROS endpoint, services once (by their request topic)."""
+    def endpoints(self, kind: str | None, name: str | None) -> list[Endpoint]:
+        """Remote ROS endpoints of that kind and name (None: any), services once (by their request topic).
+
+        One that its participant has not named the node of yet is not there yet; only participants that
+        name none at all own theirs themselves.
+        """
         with self._lock:
             remotes = list(self._endpoints.values())
             owners = {
                 gid: name for nodes in self._nodes.values() for name, gids in nodes for gid in gids
             }
-        return [e for remote in remotes if (e := _as_endpoint(remote, owners)) is not None]
+            telling = {participant[:_PREFIX] for participant in self._nodes}
+        remotes = [r for r in remotes if r.gid in owners or r.gid[:_PREFIX] not in telling]
+        found = [(remote, *known) for remote in remotes if (known := _kind_and_name(remote)) is not None]
+        return [
+            _as_endpoint(remote, its_kind, its_name, owners)
+            for remote, its_kind, its_name in found
+            if kind in (None, its_kind) and name in (None, its_name)
+        ]
 
     def find(self, topic: str, is_writer: bool) -> list[RemoteEndpoint]:
         with self._lock:
@@ -134,21 +145,24 @@ class Discovery:
             ]
 
 
-def _as_endpoint(remote: RemoteEndpoint, owners: dict[bytes, NodeName]) -> Endpoint | None:
-    name = naming.ros_topic(remote.topic)
-    if name is None or name[0] == naming.REPLY:
+def _kind_and_name(remote: RemoteEndpoint) -> tuple[str, str] | None:
+    """What the graph calls it; None for what is not ROS's, and for replies."""
+    found = naming.ros_topic(remote.topic)
+    if found is None or found[0] == naming.REPLY:
         return None
-    prefix, ros_name = name
+    if found[0] == naming.TOPIC:
+        return "publisher" if remote.is_writer else "subscription", found[1]
+    return "client" if remote.is_writer else "service", found[1]
+
+
+def _as_endpoint(
+    remote: RemoteEndpoint, kind: str, name: str, owners: dict[bytes, NodeName]
+) -> Endpoint:
     type_name = naming.ros_type(remote.type_name)
-    if prefix == naming.TOPIC:
-        kind = "publisher" if remote.is_writer else "subscription"
-    else:
-        kind = "client" if remote.is_writer else "service"
-        type_name = naming.service_of(type_name)
     return Endpoint(
         kind,
-        ros_name,
-        type_name,
+        name,
+        naming.service_of(type_name) if kind in ("client", "service") else type_name,
         remote.qos.profile(),
         owners.get(remote.gid, BARE_DDS),
         gid=remote.gid,

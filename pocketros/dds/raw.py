@@ -80,7 +80,7 @@ class Taker:
         if not info.valid_data:  # an instance's end, not data
             dds.ddsi_serdata_unref(sample)
             return None
-        return Packet(_payload(sample), info.source_timestamp, time.time_ns(), info.publication_handle)
+        return Packet(_payload(sample), info.source_timestamp, time.time_ns())
 
 
 def _payload(sample: int) -> memoryview:

@@ -6,7 +6,6 @@ them in process and over DDS.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import uuid
@@ -14,12 +13,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-import pocketros
-
-RUNTIME = pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
-TRANSPORTS = ("inprocess", "dds") if RUNTIME == "pocketros" else ("rmw",)
-
 import rclpy
 from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
@@ -39,6 +32,8 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import String
 from unique_identifier_msgs.msg import UUID
+
+pytest_plugins = ["tests.pocketros.contract_kit"]
 
 TYPE = "nav2_msgs/action/NavigateToPose"
 
@@ -75,15 +70,6 @@ class Kit:
     def send(self, client: Any, tree: str = "", **options: Any) -> Any:
         """Handle of a goal; `tree` is its text."""
         return self.result(client.send_goal_async(NavigateToPose.Goal(behavior_tree=tree), **options))
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "dds":
-        pytest.importorskip("cyclonedds")
-    monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # not to meet other runs
-    return str(request.param)
 
 
 def _kit(executor: Any) -> Iterator[Kit]:

@@ -7,7 +7,6 @@ takes the latter.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import pocketros
-
-RUNTIME = pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
-TRANSPORTS = ("inprocess", "dds") if RUNTIME == "pocketros" else ("rmw",)
-
 import rclpy
 from builtin_interfaces.msg import Time as TimeMsg
 from rcl_interfaces.msg import (
@@ -62,6 +55,8 @@ from rosgraph_msgs.msg import Clock as ClockMsg
 from std_msgs.msg import Int32, String
 from std_srvs.srv import SetBool, Trigger
 
+pytest_plugins = ["tests.pocketros.contract_kit"]
+
 LATCHED = QoSProfile(depth=2, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 Make = Callable[..., Node]
 
@@ -91,10 +86,8 @@ class Ros:
             self.executor.spin_once(timeout_sec=0.01)
 
 
-@pytest.fixture(params=TRANSPORTS)
-def ros(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ros]:
-    monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # not to meet other runs
+@pytest.fixture
+def ros(transport: str) -> Iterator[Ros]:
     rclpy.init()
     kit = Ros()
     yield kit

@@ -7,18 +7,11 @@ them in process and over DDS.
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-import pocketros
-
-RUNTIME = pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
-TRANSPORTS = ("inprocess", "dds") if RUNTIME == "pocketros" else ("rmw",)
-
 import rclpy
 from lifecycle_msgs.msg import State, Transition, TransitionEvent
 from lifecycle_msgs.srv import ChangeState, GetAvailableStates, GetAvailableTransitions, GetState
@@ -32,6 +25,8 @@ from rclpy.lifecycle import (
 )
 from rclpy.node import Node
 from std_msgs.msg import String
+
+pytest_plugins = ["tests.pocketros.contract_kit"]
 
 SUCCESS, FAILURE, ERROR = (getattr(TransitionCallbackReturn, n) for n in ("SUCCESS", "FAILURE", "ERROR"))
 _numbers = itertools.count()
@@ -76,15 +71,6 @@ class Kit:
     def change(self, number: int = 0, label: str = "") -> bool:
         request = ChangeState.Request(transition=Transition(id=number, label=label))
         return bool(self.call(ChangeState, "change_state", request).success)
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "dds":
-        pytest.importorskip("cyclonedds")
-    monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # not to meet other runs
-    return str(request.param)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ Only rclpy's public API is used, so that the tests hold for a genuine installati
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,12 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import pocketros
-
-RUNTIME = pocketros.activate(mode=os.environ.get("POCKETROS", "always"))
-TRANSPORTS = ("inprocess", "dds") if RUNTIME == "pocketros" else ("rmw",)
-
 import rclpy
 from rcl_interfaces.msg import LoggerLevel, ParameterDescriptor, SetParametersResult
 from rcl_interfaces.srv import GetLoggerLevels, SetLoggerLevels
@@ -59,6 +52,8 @@ from std_srvs.srv import Trigger
 from type_description_interfaces.msg import FieldType
 from type_description_interfaces.srv import GetTypeDescription
 
+pytest_plugins = ["tests.pocketros.contract_kit"]
+
 
 class Kit:
     def __init__(self) -> None:
@@ -86,12 +81,8 @@ class Kit:
         return self.result(client.call_async(request))
 
 
-@pytest.fixture(params=TRANSPORTS)
-def kit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
-    if request.param == "dds":
-        pytest.importorskip("cyclonedds")
-    monkeypatch.setenv("POCKETROS_TRANSPORT", request.param)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))  # not to meet other runs
+@pytest.fixture
+def kit(transport: str) -> Iterator[Kit]:
     rclpy.init()
     made = Kit()
     yield made

@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from aislewise.errors import InputError
-from aislewise.mapfiles import coarsened, read_ros_map, site_of, unreachable, with_places, write_ros_map
 from aislewise.sitemap import SiteMap
+from planning.mapfiles import coarsened, read_ros_map, site_of, unreachable, with_places, write_ros_map
 
 GOOD = {
     "image": "m.png", "resolution": 0.5, "origin": [-1.0, 2.0, 0.0], "negate": 0,
@@ -120,11 +120,11 @@ def test_a_bad_map_names_its_field(tmp_path: Path, field: str, value: object) ->
 
 def test_what_is_no_map_or_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = ros_map(tmp_path, np.full((4, 5), 254))
-    monkeypatch.setattr("aislewise.mapfiles.MAX_PIXELS", 19)
+    monkeypatch.setattr("planning.mapfiles.MAX_PIXELS", 19)
     with pytest.raises(InputError, match=r"map\.image.*19"):
         read_ros_map(path)
     monkeypatch.undo()
-    monkeypatch.setattr("aislewise.mapfiles.MAX_CELLS", 3)
+    monkeypatch.setattr("planning.mapfiles.MAX_CELLS", 3)
     with pytest.raises(InputError, match=r"resolution_m.*3 cells"):
         read_ros_map(path, 0.5)
     (tmp_path / "big.yaml").write_text("a: " + "b" * 70_000)
