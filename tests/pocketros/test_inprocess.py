@@ -488,6 +488,8 @@ def test_arguments_outside_ros_args_are_kept() -> None:
 )
 def test_signals_shut_the_context_down(number: signal.Signals, ends: set[str]) -> None:
     script = textwrap.dedent("""
+        import signal  # a shell's background jobs start with SIGINT ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         import pocketros; pocketros.activate(mode="always")
         import rclpy
         from rclpy.node import Node
