@@ -12,12 +12,17 @@ from ortools.graph.python import linear_sum_assignment as lsa
 from planning.routing import FAR, FLAT_COST, I64, LATE_COST, Routes, RoutingProblem
 
 FORBIDDEN = 10**12
+MANY = 64
 
 
 def match(costs: I64) -> tuple[list[tuple[int, int]], str]:
     """Cheapest pairing of rows and columns of `costs` (R, C); entries >= FORBIDDEN are not paired.
     Returns the pairs and which solver answered: "assignment" or "greedy"."""
     rows, cols = costs.shape
+    if cols > MANY and rows * rows < cols:  # of a row's columns only its `rows` cheapest can be needed
+        near = np.unique(np.argpartition(costs, rows - 1, axis=1)[:, :rows])
+        pairs, solver_name = match(costs[:, near])
+        return [(r, int(near[c])) for r, c in pairs], solver_name
     size = max(rows, cols)
     padded = np.full((size, size), FORBIDDEN, np.int64)
     padded[:rows, :cols] = np.minimum(costs, FORBIDDEN)
@@ -56,15 +61,17 @@ def complete(problem: RoutingProblem, routes: Routes) -> tuple[Routes, str]:
     served = {node for route in out for node in route}
     rest = [hauls for hauls in problem.groups().values() if problem.pick(hauls[0]) + 1 not in served]
     rest.sort(key=lambda hauls: _urgency(problem, hauls[0]))
+    ends = _Ends(problem, out)
     answered = "assignment"
     while rest:
         batch, rest = rest[: len(out)], rest[len(out) :]
-        pairs, solver = match(np.array([_append_costs(problem, out, hauls) for hauls in batch]))
+        pairs, solver = match(np.array([ends.append_costs(hauls) for hauls in batch]))
         answered = solver if solver == "greedy" else answered
         if not pairs:
             continue  # nobody may carry these
         for g, v in pairs:
             out[v] += problem.stops(batch[g])
+            ends.read(v, out[v])
         paired = {g for g, _ in pairs}
         rest = [hauls for g, hauls in enumerate(batch) if g not in paired] + rest
     return tuple(tuple(route) for route in out), answered
@@ -75,30 +82,48 @@ def _urgency(problem: RoutingProblem, haul: int) -> tuple[int, int, int]:
     return (-item.weight, item.due_ds if item.due_ds >= 0 else FAR, haul)
 
 
-def _append_costs(problem: RoutingProblem, routes: list[list[int]], hauls: list[int]) -> I64:
-    """(V,) cost of appending a group to each vehicle's route."""
-    chain = problem.stops(hauls)
-    inner = _length(problem, chain)
-    item = problem.hauls[hauls[0]]
-    largest = max((problem.hauls[j].size for j in hauls if problem.hauls[j].pick_cell >= 0), default=0)
-    costs = np.full(len(routes), FORBIDDEN, np.int64)
-    for v in sorted(item.vehicles):
-        vehicle = problem.vehicles[v]
-        at_end = vehicle.carried + sum(
-            -problem.hauls[j].size if drop else problem.hauls[j].size
-            for j, drop in map(problem.haul_of, [*routes[v], *chain])
-        )
-        first = int(problem.leg_ds[routes[v][-1] if routes[v] else v, chain[0]])
-        if first + inner >= FAR or at_end + largest > vehicle.room:
-            continue
-        start = vehicle.ready_ds + _length(problem, [v, *routes[v]]) + first
+class _Ends:
+    """Where, when and with what on board each vehicle's route ends, (V,) each: all that appending needs."""
+
+    def __init__(self, problem: RoutingProblem, routes: list[list[int]]) -> None:
+        self._problem = problem
+        count = len(problem.vehicles)
+        self._room = np.array([v.room for v in problem.vehicles], np.int64)
+        self._battery = np.array([v.battery_ds for v in problem.vehicles], np.int64)
+        self._node, self._time, self._carried = (np.zeros(count, np.int64) for _ in range(3))
+        for v, route in enumerate(routes):
+            self.read(v, route)
+
+    def read(self, v: int, route: list[int]) -> None:
+        """Vehicle v has this route now."""
+        vehicle = self._problem.vehicles[v]
+        self._node[v] = route[-1] if route else v
+        self._time[v] = vehicle.ready_ds + _length(self._problem, [v, *route])
+        self._carried[v] = vehicle.carried + self._change(route)
+
+    def _change(self, nodes: list[int]) -> int:
+        hauls = self._problem.hauls
+        return sum(-hauls[j].size if drop else hauls[j].size for j, drop in map(self._problem.haul_of, nodes))
+
+    def append_costs(self, hauls: list[int]) -> I64:
+        """(V,) cost of appending a group to each vehicle's route."""
+        problem = self._problem
+        chain, item = problem.stops(hauls), problem.hauls[hauls[0]]
+        inner = _length(problem, chain)
+        largest = max((problem.hauls[j].size for j in hauls if problem.hauls[j].pick_cell >= 0), default=0)
+        first = problem.leg_ds[self._node, chain[0]]
+        start = self._time + first
         end = start + inner
-        late = max(0, end - item.due_ds) if item.due_ds >= 0 else 0
-        costs[v] = (
+        late = np.maximum(0, end - item.due_ds) if item.due_ds >= 0 else 0
+        costs: I64 = (
             first + item.weight * (start + end) + LATE_COST * item.weight * late
-            + FLAT_COST * max(0, end - vehicle.battery_ds)
+            + FLAT_COST * np.maximum(0, end - self._battery)
         )  # fmt: skip
-    return costs
+        may = np.zeros(len(costs), np.bool_)
+        may[list(item.vehicles)] = True
+        may &= (first + inner < FAR) & (self._carried + self._change(chain) + largest <= self._room)
+        costs[~may] = FORBIDDEN
+        return costs
 
 
 def _length(problem: RoutingProblem, nodes: list[int]) -> int:

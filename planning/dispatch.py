@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from planning.sequence import improve
 
 DS = 10  # deciseconds in a second
 MAX_WEIGHT = 100
+LARGE_FLEET = 100
+"""Robots from which on only those without work are planned for."""
+MANY_VEHICLES, NAMED_RIVALS = 64, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,21 @@ class Dispatcher:
         now_ns: int,
     ) -> Dispatch:
         """tables: distances on cells that are not `standing` (H * W,) blocked; why(cell): what blocks it."""
-        feasible, waiting = self._feasible(candidates, jobs, tables, standing, why)
-        window, late = self._window(feasible, jobs, in_force, len(candidates), now_ns)
-        waiting.update({order_id: ("QUEUED: robots have enough to do", False) for order_id in late})
-        problem = self._problem(candidates, window, jobs, tables, now_ns)
-        before = self._routes_in_force(problem, candidates, in_force)
+        feasible, waiting = self._feasible(_Reach(candidates), jobs, tables, standing, why)
+        kept = self._kept(candidates, feasible, in_force) if len(candidates) > LARGE_FLEET else {}
+        busy = {stop.load for stops in kept.values() for stop in stops}
+        open_orders = {o: hauls for o, hauls in feasible.items() if not any(h.load in busy for h in hauls)}
+        free = [c for c in candidates if c.robot not in kept]
+        queued: set[str] = set()
+        if kept:
+            everyone, open_orders = open_orders, _renumbered(open_orders, candidates, free)
+            queued = everyone.keys() - open_orders.keys()
+        window, late = self._window(open_orders, jobs, in_force, len(free), now_ns)
+        waiting.update({order_id: ("QUEUED: robots have enough to do", False) for order_id in [*late, *sorted(queued)]})
+        problem = self._problem(free, window, jobs, tables, now_ns)
+        before = self._routes_in_force(problem, free, in_force)
         routes, solver = self._solve(problem, before)
-        sequences = {c.robot: self._stops(problem, routes[v]) for v, c in enumerate(candidates)}
+        sequences = kept | {c.robot: self._stops(problem, routes[v]) for v, c in enumerate(free)}
         served = {problem.hauls[problem.haul_of(n)[0]].load for route in routes for n in route}
         for order_id, hauls in window.items():
             if any(haul.load not in served for haul in hauls):
@@ -84,9 +96,22 @@ class Dispatcher:
 
     # --- what can be served --------------------------------------------------------------------
 
+    @staticmethod
+    def _kept(
+        candidates: Sequence[Candidate], feasible: Mapping[str, list[Haul]], in_force: Mapping[str, Sequence[Stop]]
+    ) -> dict[str, tuple[Stop, ...]]:
+        """In a large fleet, who has work that can go on as planned keeps it: new orders are for the others."""
+        loads = {haul.load: haul for hauls in feasible.values() for haul in hauls}
+        out: dict[str, tuple[Stop, ...]] = {}
+        for v, c in enumerate(candidates):
+            stops = tuple(s for s in in_force.get(c.robot, ()) if s.load in loads)
+            if stops and all(v in loads[s.load].vehicles for s in stops):
+                out[c.robot] = stops
+        return out
+
     def _feasible(
         self,
-        candidates: Sequence[Candidate],
+        reach: _Reach,
         jobs: Mapping[str, Job],
         tables: DistanceTables,
         standing: np.ndarray[tuple[int], np.dtype[np.bool_]],
@@ -99,7 +124,7 @@ class Dispatcher:
             hauls, reason = [], ""
             for load in job.loads:
                 if load.state in (LoadState.WAITING, LoadState.COMMITTED, LoadState.ABOARD):
-                    haul, cause = self._haul(number, job, load, candidates, tables, standing, why)
+                    haul, cause = self._haul(number, job, load, reach, tables, standing, why)
                     reason = reason or cause
                     hauls += [haul] if haul else []
             aboard = [haul for haul in hauls if haul.pick_cell < 0]
@@ -107,8 +132,10 @@ class Dispatcher:
                 waiting[order_id] = (reason, not reason.startswith("NO_ROBOT:"))
                 hauls = aboard  # an order is begun as a whole or not; what is on board goes on
             if hauls:
-                both = frozenset.intersection(*(haul.vehicles for haul in hauls))
-                out[order_id] = [_for(haul, both) for haul in hauls]
+                if len(hauls) > 1:
+                    both = frozenset.intersection(*(haul.vehicles for haul in hauls))
+                    hauls = [_for(haul, both) for haul in hauls]
+                out[order_id] = hauls
         return out, waiting
 
     def _haul(
@@ -116,7 +143,7 @@ class Dispatcher:
         group: int,
         job: Job,
         load: Load,
-        candidates: Sequence[Candidate],
+        reach: _Reach,
         tables: DistanceTables,
         standing: np.ndarray[tuple[int], np.dtype[np.bool_]],
         why: Callable[[int], str],
@@ -124,14 +151,13 @@ class Dispatcher:
         if standing[load.drop_cell]:
             return None, f"BLOCKED: {load.drop_place} by {why(load.drop_cell)}"
         aboard = load.state is not LoadState.WAITING
-        able = self._able(job, load, candidates)
+        able = reach.able(load.robot or job.robot, job.order.capability)
         if not able:
-            known = any(job.order.capability in c.abilities for c in candidates)
-            if job.order.capability and not known:
+            if job.order.capability and not reach.known(job.order.capability):
                 return None, f"CAPABILITY: no robot can {job.order.capability!r}"
             return None, "NO_ROBOT: none is ready for work"
-        to_drop = tables.to(load.drop_cell).copy()
-        near = frozenset(v for v in able if to_drop[candidates[v].cell] < UNREACHABLE)
+        to_drop = tables.to(load.drop_cell)
+        near = reach.near(able, to_drop)
         open_picks = [c for c in load.pick_cells if not standing[c] and to_drop[c] < UNREACHABLE]
         if not near:
             return None, f"BLOCKED: the way to {load.drop_place} is shut"
@@ -145,13 +171,6 @@ class Dispatcher:
             ),
             "",
         )
-
-    def _able(self, job: Job, load: Load, candidates: Sequence[Candidate]) -> list[int]:
-        owner = load.robot or job.robot
-        if owner:
-            return [v for v, c in enumerate(candidates) if c.robot == owner]
-        need = job.order.capability
-        return [v for v, c in enumerate(candidates) if c.takes_work and (not need or need in c.abilities)]
 
     def _window(
         self,
@@ -302,10 +321,7 @@ class Dispatcher:
             v = next((v for v, route in enumerate(routes) if first in route), -1)
             if v < 0 or was.get(first) == v:
                 continue
-            times = {
-                f"{vehicle.robot} alone, s": float(problem.leg_ds[u, first] + vehicle.ready_ds) / DS
-                for u, vehicle in enumerate(problem.vehicles) if problem.leg_ds[u, first] < FAR
-            }  # fmt: skip
+            times = _times(problem, first)
             arrival = _arrival(problem, v, routes[v], first) / DS
             robot, place = problem.vehicles[v].robot, routes[v].index(first) + 1
             best = min(times.values(), default=arrival)
@@ -317,8 +333,64 @@ class Dispatcher:
         return tuple(out)
 
 
+class _Reach:
+    """Which vehicles may serve what. The answers of one dispatch are few and often the same: they are kept."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._candidates = candidates
+        self._cells = np.array([c.cell for c in candidates], np.int64)
+        self._number = {c.robot: v for v, c in enumerate(candidates)}
+        self._able: dict[str, frozenset[int]] = {}
+
+    def able(self, owner: str, need: str) -> frozenset[int]:
+        """The owner alone if a robot has the order already; else who takes work and has the ability."""
+        if owner:
+            return frozenset({self._number[owner]} if owner in self._number else ())
+        if need not in self._able:
+            self._able[need] = frozenset(
+                v for v, c in enumerate(self._candidates) if c.takes_work and (not need or need in c.abilities)
+            )
+        return self._able[need]
+
+    def known(self, need: str) -> bool:
+        return any(need in c.abilities for c in self._candidates)
+
+    def near(self, able: frozenset[int], to_drop: np.ndarray[Any, np.dtype[np.int32]]) -> frozenset[int]:
+        """Those of them from which there is a way."""
+        if len(able) < MANY_VEHICLES:
+            return frozenset(v for v in able if to_drop[self._cells[v]] < UNREACHABLE)
+        off = np.flatnonzero(to_drop[self._cells] >= UNREACHABLE)
+        return able.difference(off.tolist()) if len(off) else able
+
+
+def _renumbered(
+    orders: Mapping[str, list[Haul]], before: Sequence[Candidate], after: Sequence[Candidate]
+) -> dict[str, list[Haul]]:
+    """The hauls with the vehicle numbers of `after`, a part of `before`."""
+    number = {c.robot: v for v, c in enumerate(after)}
+    new = {v: number[c.robot] for v, c in enumerate(before) if c.robot in number}
+    seen: dict[frozenset[int], frozenset[int]] = {}
+    out: dict[str, list[Haul]] = {}
+    for order_id, hauls in orders.items():
+        for haul in hauls:
+            if haul.vehicles not in seen:
+                seen[haul.vehicles] = frozenset(new[v] for v in haul.vehicles if v in new)
+            if seen[haul.vehicles]:
+                out.setdefault(order_id, []).append(_for(haul, seen[haul.vehicles]))
+    return out
+
+
 def _for(haul: Haul, vehicles: frozenset[int]) -> Haul:
     return Haul(haul.load, haul.group, haul.pick_cell, haul.drop_cell, haul.size, haul.weight, haul.due_ds, vehicles)
+
+
+def _times(problem: RoutingProblem, first: int) -> dict[str, float]:
+    """When each vehicle could be at a node if it had nothing else to do; of a large fleet the nearest."""
+    at_ds = problem.leg_ds[: len(problem.vehicles), first] + [v.ready_ds for v in problem.vehicles]
+    rivals = np.flatnonzero(problem.leg_ds[: len(problem.vehicles), first] < FAR)
+    if len(rivals) > MANY_VEHICLES:
+        rivals = rivals[np.argsort(at_ds[rivals], kind="stable")[:NAMED_RIVALS]]
+    return {f"{problem.vehicles[u].robot} alone, s": float(at_ds[u]) / DS for u in rivals.tolist()}
 
 
 def _arrival(problem: RoutingProblem, vehicle: int, route: Sequence[int], node: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -128,6 +128,7 @@ class DistanceTables:
         self._capacity = max(1, max_bytes // (4 * free.size))
         self._pool: I32 = np.empty((0, free.size), dtype=np.int32)
         self._slot_of: OrderedDict[int, int] = OrderedDict()
+        self._unused: list[int] = []
         self._cost = np.empty(0, dtype=np.int32)
         if costs is not None:
             self.reprice(costs)
@@ -145,13 +146,17 @@ class DistanceTables:
                 cost = np.empty(0, dtype=np.int32)
         if not np.array_equal(cost, self._cost):
             self._cost = cost
+            self._unused += self._slot_of.values()
             self._slot_of.clear()
 
     def to(self, goal: int) -> I32:
         """(H * W,) int32 distances to `goal`; read it before asking for others."""
-        pool, slots = self.rows(np.array([goal]))
-        row: I32 = pool[slots[0]]
-        return row
+        slot = self._slot_of.get(int(goal))
+        if slot is None:
+            pool, slots = self.rows(np.array([goal]))
+            return cast(I32, pool[slots[0]])
+        self._slot_of.move_to_end(int(goal))
+        return cast(I32, self._pool[slot])
 
     def rows(self, goals: ArrayLike) -> tuple[I32, I32]:
         """(pool, slots): pool[slots[k]] is the table of goals[k]; slot -1 for goal -1 (no goal).
@@ -168,8 +173,8 @@ class DistanceTables:
         if missing:
             slots = np.array(self._make_room(missing, len(wanted)), dtype=np.int32)
             _fill(self.nbr, self._cost, np.array(missing, dtype=np.int32), slots, self._pool)
-        slot_of = {**self._slot_of, -1: -1}
-        return self._pool, np.array([slot_of[g] for g in goals.tolist()], dtype=np.int32)
+        slot_of = self._slot_of
+        return self._pool, np.array([slot_of[g] if g != -1 else -1 for g in goals.tolist()], dtype=np.int32)
 
     def _make_room(self, missing: Sequence[int], wanted: int) -> list[int]:
         """A slot for each missing goal: unused ones, then a larger pool, then the oldest."""
@@ -178,12 +183,11 @@ class DistanceTables:
         if need > len(self._pool):
             grown = np.empty((min(capacity, max(need, 2 * len(self._pool))), self._free.size), np.int32)
             grown[: len(self._pool)] = self._pool
+            self._unused += range(len(self._pool), len(grown))
             self._pool = grown
-        used = set(self._slot_of.values())
-        unused = [s for s in range(len(self._pool)) if s not in used][: len(missing)]
         slots = []
         for goal in missing:
-            slot = unused.pop() if unused else self._slot_of.popitem(last=False)[1]
+            slot = self._unused.pop() if self._unused else self._slot_of.popitem(last=False)[1]
             self._slot_of[goal] = slot
             slots.append(slot)
         return slots

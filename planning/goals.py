@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ from planning.distance import UNREACHABLE, DistanceTables, neighbours
 Bool = NDArray[np.bool_]
 WORKING, QUEUEING, IDLE = 2, 1, 0  # urgency in traffic
 PARKING_KINDS = ("parking", "charger")
+FAR_AWAY = 1 << 31  # more than any distance
+MANY_WAITING = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,16 @@ class Goals:
             queue += [mover for mover in rivals if mover.robot != first.robot]
         self._holder = {cell: self._holder[cell] for cell in contested}
         taken = set(contested) | set(wanted)
+        lines: dict[int, Iterator[int]] = {}
+        if len(queue) > MANY_WAITING:
+            queue.sort(key=lambda m: (m.task_cell, int(self._tables.to(m.task_cell)[m.cell]), m.robot))
+            lines = {cell: self._line(cell, shut) for cell in {m.task_cell for m in queue}}
         for mover in queue:
             self._parked.pop(mover.robot, None)
-            spot = self._waiting_spot(mover, taken, shut)
+            if lines:
+                spot = next((c for c in lines[mover.task_cell] if c not in taken), mover.cell)
+            else:
+                spot = self._waiting_spot(mover, taken, shut)
             taken.add(spot)
             out[mover.robot] = Goal(spot, QUEUEING, False)
         idle = [mover for mover in movers if mover.task_cell < 0]
@@ -96,12 +105,19 @@ class Goals:
             away = self._tables.to(mover.task_cell)[self._roomy].astype(np.int64)
             good &= (away >= self._gap) & (away < UNREACHABLE)
             cost = here + away
-        for k in np.lexsort((away, cost)).tolist():
-            if not good[k]:
-                continue
+        order = np.where(good, cost * FAR_AWAY + away, np.iinfo(np.int64).max)
+        while order[k := int(np.argmin(order))] < np.iinfo(np.int64).max:
             if int(self._roomy[k]) not in taken:
                 return int(self._roomy[k])
+            order[k] = np.iinfo(np.int64).max
         return mover.cell
+
+    def _line(self, place: int, shut: Bool) -> Iterator[int]:
+        """Roomy cells in the order of their distance from a place, where a crowd waits for it: looking for each
+        robot's own best spot would cost a distance table for every cell that one of them stands in."""
+        away = self._tables.to(place)[self._roomy]
+        good = np.flatnonzero((away >= self._gap) & (away < UNREACHABLE) & ~shut[self._roomy])
+        return iter(self._roomy[good[np.argsort(away[good], kind="stable")]].tolist())
 
     def _park(self, idle: Sequence[Mover], taken: set[int], shut: Bool) -> dict[str, Goal]:
         """Each idle robot to the nearest free parking place, or to where it is in nobody's way."""

@@ -306,13 +306,14 @@ class Planner:
     def _plan(self, world: WorldState, paths: Mapping[str, list[int]], now_ns: int) -> Plan:
         self._version += 1
         blocked = {order_id: reason for order_id, (reason, shut) in self._waiting.items() if shut}
+        stretch = self._pace.stretch()
         return Plan(
             self._version, world.version, now_ns,
-            tuple(self._robot_plan(r, paths.get(r.id, []), now_ns) for r in self._fleet.robots.values()),
+            tuple(self._robot_plan(r, paths.get(r.id, []), stretch, now_ns) for r in self._fleet.robots.values()),
             {**self._ledger.refused, **blocked}, tuple(self._decisions), self._solver,
         )  # fmt: skip
 
-    def _robot_plan(self, robot: Robot, path: list[int], now_ns: int) -> RobotPlan:
+    def _robot_plan(self, robot: Robot, path: list[int], stretch: tuple[float, float], now_ns: int) -> RobotPlan:
         held = self._fleet.graph.held(robot.id)
         committed = self._fleet.graph.committed(robot.id)
         tasks = self._tasks(robot)
@@ -323,7 +324,7 @@ class Planner:
             first_s, at = first_s or ideal_s, task.cell
         if tasks:
             self._pace.start(robot.id, tasks[0].cell, now_ns, first_s)
-        p50, p90 = self._pace.stretch()
+        p50, p90 = stretch
         horizon = (*committed[len(held) :], *path)
         return RobotPlan(
             robot.id, tuple(tasks), tuple(robot.pending), horizon,
