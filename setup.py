@@ -21,7 +21,7 @@ setup(
     package_data={
         "pocketros": ["README.md", "definitions/**/*"],
         "fusion": ["weights/*"],
-        "sim": ["scenarios/*.yaml"],
+        "sim": ["scenarios/*.yaml", "scenarios/*.csv"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/aislewise"]),

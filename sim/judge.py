@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from aislewise.clock import to_s
 from aislewise.types import GroundedInstruction, Order, OrderRecord, OrderState
+from sim.demand import Cancellation
 from sim.scenario import Scenario
 from sim.world import SimWorld
 
 
 def shift_figures(
     scenario: Scenario, world: SimWorld, orders: Sequence[Order], records: Sequence[OrderRecord],
-    grounded: Sequence[GroundedInstruction],
+    grounded: Sequence[GroundedInstruction], cancellations: Sequence[Cancellation] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """What every run is measured by. records: of all accepted orders, the instructions' among them."""
+    """What every run is measured by. records: of all accepted orders, the instructions' among them;
+    cancellations: what the customer called off, or would have."""
     by_id = {r.order.order_id: r for r in records}
     mine = [by_id[o.order_id] for o in orders if o.order_id in by_id]
     done = [r for r in mine if r.state is OrderState.DONE]
@@ -38,6 +40,8 @@ def shift_figures(
         "sim_s": round(sim_s, 3),
         "instruction": instruction_result(scenario, world, grounded),
     }
+    if scenario.demand is not None or scenario.gates.max_late_share is not None:
+        out["demand"] = demand_figures(scenario, orders, by_id, cancellations, world.now_ns)
     if scenario.faults:
         out["faults"] = fault_figures(world)
     return out
@@ -52,7 +56,7 @@ def judged(metrics: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
 def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, Any]]:
     """Pass or fail, each with its value and limit."""
     submitted, limits = metrics["orders_submitted"], scenario.gates
-    need = int(np.ceil(limits.min_done_share * scenario.orders - 1e-9))
+    need = int(np.ceil(limits.min_done_share * _wanted(metrics, scenario) - 1e-9))
     table = {
         "collisions": (metrics["collisions"], limits.max_collisions, metrics["collisions"] <= limits.max_collisions),
         "orders_final": (metrics["orders_final"], submitted, metrics["orders_final"] == submitted > 0),
@@ -64,10 +68,52 @@ def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, An
         table["detection_map"] = (value, limits.min_detection_map, value >= limits.min_detection_map)
     if limits.max_sim_s is not None:
         table["sim_s"] = (metrics["sim_s"], limits.max_sim_s, metrics["sim_s"] <= limits.max_sim_s)
+    if limits.max_late_share is not None:
+        value = metrics["demand"]["late_share"]
+        table["late_share"] = (value, limits.max_late_share, value <= limits.max_late_share)
     if scenario.faults:
         begun = metrics["faults"]["begun"]
         table["faults_begun"] = (begun, len(scenario.faults), begun == len(scenario.faults))
     return {name: {"value": v, "limit": limit, "ok": bool(ok)} for name, (v, limit, ok) in table.items()}
+
+
+def _wanted(metrics: dict[str, Any], scenario: Scenario) -> int:
+    """Orders that customers still wanted: those whose cancellation was honoured need no delivery."""
+    demand = metrics.get("demand")
+    return scenario.orders if demand is None else int(demand["orders"] - demand["cancelled"])
+
+
+def demand_figures(
+    scenario: Scenario, orders: Sequence[Order], by_id: Mapping[str, OrderRecord],
+    cancellations: Sequence[Cancellation], now_ns: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Punctuality and cancellations. An order counts as late when it was delivered after its due time, or that has
+    passed without a delivery; not when it was called off. Lateness is completion minus due: below 0 is early."""
+    asked = [by_id[c.order_id] for c in cancellations if c.at_ns <= now_ns and c.order_id in by_id]
+    cancelled = [r for r in asked if r.state is OrderState.CANCELLED]
+    off = {r.order.order_id for r in cancelled}
+    due = [o for o in orders if o.due_ns and o.order_id not in off]
+    ended = {o.order_id: _delivered_ns(by_id.get(o.order_id)) for o in due}
+    late = [o for o in due if (ended[o.order_id] or now_ns) > o.due_ns]
+    lateness = [to_s(at - o.due_ns) for o in due if (at := ended[o.order_id])]
+    out: dict[str, Any] = {
+        "orders": len(orders),
+        "due_orders": len(due),
+        "late_share": round(len(late) / len(due), 4) if due else 0.0,
+        "lateness_s": percentiles(lateness, (50, 95)),
+        "cancel_asked": len(asked),
+        "cancelled": len(cancelled),
+        "cancelled_on_board": sum(r.lines_done > 0 for r in cancelled),
+        "cancel_too_late": sum(r.state is OrderState.DONE for r in asked),
+    }
+    if scenario.demand is not None and scenario.demand.rush_share:
+        rush = [o for o in due if o.priority >= scenario.demand.rush_priority]
+        out["rush_orders"], out["rush_late"] = len(rush), sum(o in late for o in rush)
+    return out
+
+
+def _delivered_ns(record: OrderRecord | None) -> int:
+    return record.updated_ns if record is not None and record.state is OrderState.DONE else 0
 
 
 def fault_figures(world: SimWorld) -> dict[str, Any]:
@@ -80,12 +126,12 @@ def fault_figures(world: SimWorld) -> dict[str, Any]:
     }
 
 
-def percentiles(values: Any) -> dict[str, float]:
-    """p50 and p99, rounded; empty input gives zeros."""
+def percentiles(values: Any, ranks: tuple[int, ...] = (50, 99)) -> dict[str, float]:
+    """p50 and p99, or others, rounded; empty input gives zeros."""
     data = np.asarray(values, np.float64)
     if data.size == 0:
-        return {"p50": 0.0, "p99": 0.0}
-    return {"p50": round(float(np.percentile(data, 50)), 3), "p99": round(float(np.percentile(data, 99)), 3)}
+        return {f"p{rank}": 0.0 for rank in ranks}
+    return {f"p{rank}": round(float(np.percentile(data, rank)), 3) for rank in ranks}
 
 
 def instruction_result(

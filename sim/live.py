@@ -25,7 +25,7 @@ from aislewise.errors import AislewiseError
 from aislewise.node import AislewiseNode
 from aislewise.types import GroundedInstruction, OrderRecord
 from planning.client import PlanningClient
-from sim.demand import make_orders
+from sim.demand import make_demand
 from sim.judge import judged, shift_figures
 from sim.manager import start_manager
 from sim.scenario import Scenario
@@ -61,7 +61,8 @@ class LiveShift:
         rclpy.init(args=[])
         self.sim = SimNode(scenario, parameter_overrides=[Parameter("rate", value=config.rate)])
         self.world = self.sim.world
-        self.orders = make_orders(scenario, self.world.site)
+        self.demand = make_demand(scenario, self.world.site)
+        self.orders = self.demand.orders
         self.records: list[OrderRecord] = []
         self._grounded: list[GroundedInstruction] = []
         self._frames = 0
@@ -89,7 +90,7 @@ class LiveShift:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 self._wait_for_fleet()
-                self._manager = start_manager(self.config.connect, self.orders, Path(folder) / "orders.json")
+                self._manager = start_manager(self.config.connect, self.orders, Path(folder) / "orders.json", self.demand.cancellations)
                 started = time.perf_counter()
                 while not self._finished():
                     self._executor.spin_once(timeout_sec=0.1)
@@ -164,7 +165,7 @@ class LiveShift:
 
     def _metrics(self, wall_s: float) -> dict[str, Any]:
         sim_s = to_s(self.world.now_ns)
-        out = shift_figures(self.scenario, self.world, self.orders, self.records, self._grounded) | {
+        out = shift_figures(self.scenario, self.world, self.orders, self.records, self._grounded, self.demand.cancellations) | {
             "frames": self.sim.frames_sent,
             "frames_fused": self._frames,
             "wall_s": round(wall_s, 2),

@@ -12,7 +12,9 @@ from typing import Any
 
 from aislewise.errors import InputError
 from aislewise.types import Colour, ObjectClass
+from sim.demand_profile import DemandConfig
 from sim.faults import MAX_FAULTS, Fault, parse_fault
+from sim.order_stream import located
 from sim.robots import RobotConfig
 from sim.warehouse import WarehouseConfig
 
@@ -86,17 +88,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What a run must meet. min_detection_map, max_sim_s: only where given."""
+    """What a run must meet. min_detection_map, max_sim_s, max_late_share: only where given."""
 
     max_collisions: int = 0
     min_done_share: float = 0.9
     min_detection_map: float | None = None
     max_sim_s: float | None = None
+    max_late_share: float | None = None
 
     def __post_init__(self) -> None:
         _within("gates.max_collisions", self.max_collisions, 0, 10_000)
         _within("gates.min_done_share", self.min_done_share, 0.0, 1.0)
-        for name, high in (("min_detection_map", 1.0), ("max_sim_s", 1e6)):
+        for name, high in (("min_detection_map", 1.0), ("max_sim_s", 1e6), ("max_late_share", 1.0)):
             if (value := getattr(self, name)) is not None:
                 _within(f"gates.{name}", value, 0.0, high)
 
@@ -104,7 +107,7 @@ class Gates:
 @dataclass(frozen=True)
 class Scenario:
     """description: why it exists; faults: as sim.faults reads them; release_s: orders are released over this time; battery: least and greatest charge at the start;
-    lidar_columns: rays per beam and turn; slotting_m: how far from the stations fast movers lie."""
+    lidar_columns: rays per beam and turn; demand: how customers order, else a plain stream; slotting_m: how far from the stations fast movers lie."""
 
     name: str = "shift"
     description: str = ""
@@ -120,6 +123,7 @@ class Scenario:
     battery: tuple[float, float] = (0.55, 0.95)
     warehouse: WarehouseConfig = field(default_factory=WarehouseConfig)
     robot: RobotConfig = field(default_factory=RobotConfig)
+    demand: DemandConfig | None = None
     items: tuple[Item, ...] = ()
     events: tuple[Event, ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -170,7 +174,10 @@ def load_scenario(source: str | Path) -> Scenario:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError("scenario", f"cannot read {path.name}: {error}") from error
-    return scenario_from(data)
+    scenario = scenario_from(data)
+    if scenario.demand is None:
+        return scenario
+    return dataclasses.replace(scenario, demand=located(scenario.demand, path.parent))
 
 
 def scenario_from(data: Any) -> Scenario:

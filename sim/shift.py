@@ -26,7 +26,7 @@ from aislewise import messages, topics
 from aislewise.clock import to_ns, to_s
 from aislewise.errors import AislewiseError
 from aislewise.node import AislewiseNode
-from aislewise.types import F32, U8, Detection, DetectionFrame, Order, OrderRecord
+from aislewise.types import F32, U8, Detection, DetectionFrame, Order, OrderRecord, OrderState
 from fusion.evaluate import detection_map
 from fusion.fusion_node import FusionNode
 from fusion.infer import Detector, PhraseEncoder
@@ -38,7 +38,7 @@ from planning.orders import OrderEvent
 from planning.planner_node import PlannerNode
 from planning.store import OrderStore
 from pocketros.testing import spin_until_idle
-from sim.demand import make_orders
+from sim.demand import make_demand
 from sim.judge import judged, percentiles, shift_figures
 from sim.manager import start_manager
 from sim.recorder import Recorder
@@ -95,7 +95,8 @@ class Shift:
         self.observer = Observer()
         self.sim = SimNode(scenario, lockstep=True)
         self.world = self.sim.world
-        self.orders: list[Order] = make_orders(scenario, self.world.site)
+        self.demand = make_demand(scenario, self.world.site)
+        self.orders: list[Order] = list(self.demand.orders)
         self._build_nodes(record)
         self.manager: subprocess.Popen[bytes] | None = None
         self.wall_s = 0.0
@@ -138,7 +139,9 @@ class Shift:
         os.close(handle)
         self._orders_file = Path(name)
         assert self.planner.service is not None
-        self.manager = start_manager(self.planner.service.endpoint, self.orders, self._orders_file)
+        self.manager = start_manager(
+            self.planner.service.endpoint, self.orders, self._orders_file, self.demand.cancellations
+        )
 
     # --- running -----------------------------------------------------------------------------------
 
@@ -185,15 +188,17 @@ class Shift:
         return self.planner.store
 
     def _wait_for_orders(self) -> None:
-        """Hold the clock until every order released by now has been acknowledged."""
+        """Hold the clock until every order released by now has been acknowledged, and every cancellation."""
         due = [o for o in self.orders if o.release_ns <= self.world.now_ns]
-        if len(due) == self._acknowledged:
+        called_off = [c.order_id for c in self.demand.cancellations if c.at_ns <= self.world.now_ns]
+        if len(due) + len(called_off) == self._acknowledged:
             return
         deadline = time.monotonic() + ACK_TIMEOUT_S
         while True:
-            known = {r.order.order_id for r in self.records()}
-            if all(o.order_id in known for o in due):
-                self._acknowledged = len(due)
+            known = {r.order.order_id: r.state for r in self.records()}
+            settled = all(known[o].final or known[o] is OrderState.CANCELLING for o in called_off if o in known)
+            if settled and all(o.order_id in known for o in due):
+                self._acknowledged = len(due) + len(called_off)
                 return
             if self.manager is not None and self.manager.poll() not in (None, 0):
                 raise ShiftError(f"the fleet manager ended with {self.manager.returncode}")
@@ -237,7 +242,7 @@ class Shift:
         """The figures of metrics.json; docs/metrics.md says what each means."""
         observer, sim_s = self.observer, to_s(self.world.now_ns)
         fusion_ms = np.concatenate([np.asarray(n.fusion_ms) for n in self.fusion])
-        out = shift_figures(self.scenario, self.world, self.orders, self.records(), observer.grounded) | {
+        out = shift_figures(self.scenario, self.world, self.orders, self.records(), observer.grounded, self.demand.cancellations) | {
             "frames": len(fusion_ms),
             "sensor_hz": 1.0 / (self.sim.settings.tick_s * self.sim.settings.sense_every),
             "detection_map": detection_map([d for d, _ in observer.frames], [t for _, t in observer.frames]),
