@@ -90,8 +90,8 @@ class Fault:
             _within("for", self.for_s, 1e-3, LONGEST_S)
         if self.robots and kind.place:
             raise InputError("robot", f"{self.kind} befalls a place", "none")
-        if len(set(self.robots)) != len(self.robots) or any(not 1 <= n <= 200 for n in self.robots):
-            raise InputError("robot", f"{self.robots}", "different numbers from 1 to 200")
+        if len(set(self.robots)) != len(self.robots) or any(not 1 <= n <= 10_000 for n in self.robots):
+            raise InputError("robot", f"{self.robots}", "different numbers from 1 to 10,000")
         if self.at is not None:
             if not kind.place:
                 raise InputError("at=", f"{self.kind} befalls robots", "none")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,9 +50,14 @@ class Referee:
     _touching: set[tuple[str, str]] = field(default_factory=set)
     _inside: set[tuple[str, str]] = field(default_factory=set)
 
-    def contacts(self, now_ns: int, robots: dict[str, F64], others: dict[str, F64], walls: F64) -> None:
-        """robots, others: (N, 2) outlines by id; walls: (M, 4) x0, y0, x1, y1 of what is built in."""
-        touching: set[tuple[str, str]] = set()
+    def contacts(
+        self, now_ns: int, robots: dict[str, F64], others: dict[str, F64], walls: F64,
+        known: Mapping[tuple[str, str], tuple[float, float]] | None = None,
+    ) -> None:  # fmt: skip
+        """robots, others: (N, 2) outlines by id; walls: (M, 4) x0, y0, x1, y1 of what is built in; known: pairs that
+        somebody else found in contact, and where."""
+        known = known or {}
+        touching: set[tuple[str, str]] = set(known)
         names = list(robots)
         bounds = {k: (v.min(axis=0), v.max(axis=0)) for k, v in (*robots.items(), *others.items())}
         for i, a in enumerate(names):
@@ -69,7 +74,7 @@ class Referee:
                 if convex_overlap(robots[a], np.array([[x1, y1], [x0, y1], [x0, y0], [x1, y0]])):
                     touching.add((a, f"structure_{k}"))
         for a, b in sorted(touching - self._touching):
-            x, y = robots[a].mean(axis=0)
+            x, y = known[a, b] if (a, b) in known else robots[a].mean(axis=0)
             self.collisions.append(Collision(to_s(now_ns), a, b, float(x), float(y)))
         self._touching = touching
 

@@ -19,6 +19,7 @@ from sim.robots import RobotConfig
 from sim.warehouse import WarehouseConfig
 
 MAX_BYTES, MAX_DESCRIPTION = 1_000_000, 500
+MAX_ROBOTS, MAX_SENSOR_ROBOTS = 10_000, 200
 EVENT_KINDS = ("wet_floor", "blocked_aisle", "person_down")
 STANDING = (ObjectClass.PALLET, ObjectClass.TOTE, ObjectClass.BOX, ObjectClass.WET_FLOOR)
 _FOLDER = Path(__file__).parent / "scenarios"
@@ -104,6 +105,22 @@ class Gates:
                 _within(f"gates.{name}", value, 0.0, high)
 
 
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """How closely robots are simulated. sensor: so many, the first ones, have ray-cast sensors and the whole network;
+    the others are of object fidelity: an error model measured on the network says what they report, object_hz times a
+    second (sim.object_sensor). state_hz: reports a second of the latter."""
+
+    sensor: int = 0
+    object_hz: float = 0.5
+    state_hz: float = 1.0
+
+    def __post_init__(self) -> None:
+        _within("fidelity.sensor", self.sensor, 0, MAX_ROBOTS)
+        _within("fidelity.object_hz", self.object_hz, 0.0, 10.0)
+        _within("fidelity.state_hz", self.state_hz, 0.2, 10.0)
+
+
 @dataclass(frozen=True)
 class Scenario:
     """description: why it exists; faults: as sim.faults reads them; release_s: orders are released over this time; battery: least and greatest charge at the start;
@@ -129,10 +146,11 @@ class Scenario:
     faults: tuple[Fault, ...] = ()
     instruction: Spoken | None = None
     gates: Gates = field(default_factory=Gates)
+    fidelity: Fidelity | None = None
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("seed", 0, 2**62), ("duration_s", 1.0, 1e6), ("robots", 1, 200), ("orders", 0, 100_000),
+            ("seed", 0, 2**62), ("duration_s", 1.0, 1e6), ("robots", 1, MAX_ROBOTS), ("orders", 0, 100_000),
             ("people", 0, 200), ("forklifts", 0, 1), ("release_s", 0.0, 1e6), ("slotting_m", 1.0, 1e4),
             ("lidar_columns", 8, 4096),
         ):  # fmt: skip
@@ -141,8 +159,9 @@ class Scenario:
         if not 0.0 < low <= high <= 1.0:
             raise InputError("battery", f"{self.battery}", "0 < least <= greatest <= 1")
         docks = self.warehouse.chargers + self.warehouse.parking
-        if self.robots > docks:
-            raise InputError("robots", f"{self.robots}", f"{docks} chargers and parking places")
+        sensor = self.robots if self.fidelity is None else min(self.fidelity.sensor, self.robots)
+        if sensor > min(docks, MAX_SENSOR_ROBOTS):
+            raise InputError("robots", f"{sensor} of sensor fidelity", f"{docks} chargers and parking places")
         ids = [i.id for i in self.items]
         if len(set(ids)) != len(ids):
             raise InputError("items", "ids must differ")

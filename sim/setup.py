@@ -15,6 +15,7 @@ from aislewise.sitemap import Place
 from aislewise.types import F64, Colour, ObjectClass, Pose2D
 from sim import bodies
 from sim.bodies import Body, Person
+from sim.fleet import RobotFleet
 from sim.people import SimForklift, SimPerson
 from sim.robots import SimRobot
 from sim.scenario import Event, Item, Scenario
@@ -23,6 +24,8 @@ from sim.warehouse import WALL_M, Warehouse
 ROBOT_COLOURS = (Colour.WHITE, Colour.ORANGE, Colour.BLUE, Colour.GREEN, Colour.YELLOW, Colour.RED, Colour.GREY)
 GENERATORS = {"goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6, "faults": 8}
 """Streams of one seed: adding a person must not change the goods."""
+
+FLEET = 1_000_000  # its part of a stream: beyond every robot's number
 
 
 def stream(scenario: Scenario, name: str, *more: int) -> np.random.Generator:
@@ -54,12 +57,13 @@ class Thing:
 
 
 def place_robots(scenario: Scenario, hall: Warehouse) -> dict[str, SimRobot]:
-    """On the chargers first, then on parking places, looking along the dock lane."""
+    """Those of sensor fidelity: on the chargers first, then on parking places, looking along the dock lane."""
     docks = hall.site.of_kind("charger") + hall.site.of_kind("parking")
-    if scenario.robots > len(docks):
-        raise InputError("robots", f"{scenario.robots}", f"{len(docks)} docks on this site")
+    count = scenario.robots if scenario.fidelity is None else min(scenario.fidelity.sensor, scenario.robots)
+    if count > len(docks):
+        raise InputError("robots", f"{count}", f"{len(docks)} docks on this site")
     out = {}
-    for k, dock in enumerate(docks[: scenario.robots]):
+    for k, dock in enumerate(docks[:count]):
         rng = stream(scenario, "robots", k)
         x, y = hall.site.centre(dock.cell)
         yaw = math.pi / 2 if abs(math.cos(dock.yaw_rad)) > 0.5 else 0.0
@@ -70,6 +74,32 @@ def place_robots(scenario: Scenario, hall: Warehouse) -> dict[str, SimRobot]:
         )  # fmt: skip
         out[robot.id] = robot
     return out
+
+
+def place_fleet(scenario: Scenario, hall: Warehouse) -> RobotFleet | None:
+    """Those of object fidelity: on the docks that are left, then spread over the lanes."""
+    first = scenario.robots if scenario.fidelity is None else scenario.fidelity.sensor
+    if first >= scenario.robots:
+        return None
+    site = hall.site
+    docks = [p.cell for p in site.of_kind("charger") + site.of_kind("parking")]
+    places = {p.cell for p in site.places.values()}
+    lanes = [c for c in np.flatnonzero(site.free.ravel()).tolist() if c not in places]
+    spots = docks[first : scenario.robots]
+    more = scenario.robots - first - len(spots)
+    if more > len(lanes) // 2:
+        raise InputError("robots", f"{scenario.robots}", f"{len(docks) + len(lanes) // 2} on this site")
+    spots += [lanes[int(k)] for k in np.linspace(0, len(lanes) - 1, more).round()] if more else []
+    rng = stream(scenario, "robots", FLEET)
+    yaws = [math.pi / 2 * float(k) for k in rng.integers(-1, 3, len(spots))]
+    poses = [Pose2D(*site.centre(cell), yaw) for cell, yaw in zip(spots, yaws, strict=True)]
+    colours = [ROBOT_COLOURS[k % len(ROBOT_COLOURS)] for k in range(first, scenario.robots)]
+    paints = [bodies.shade(rng, colour) for colour in colours]
+    return RobotFleet(
+        [f"robot_{k + 1}" for k in range(first, scenario.robots)], poses,
+        rng.uniform(*scenario.battery, len(spots)).tolist(), scenario.robot,
+        lambda k: (colours[k], paints[k]), float(site.width), float(site.height), hall.obstacles,
+    )  # fmt: skip
 
 
 def place_items(scenario: Scenario, hall: Warehouse) -> dict[str, Thing]:

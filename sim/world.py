@@ -16,6 +16,7 @@ from aislewise.types import F64, CameraModel, Colour, ObjectClass, Pose2D, Robot
 from sim import bodies
 from sim.bodies import ROBOT_LENGTH_M, ROBOT_WIDTH_M, TOTE_SIZE_M, Body
 from sim.faults import FaultSchedule
+from sim.fleet import FleetRobot, Others, RobotFleet
 from sim.geometry2d import convex_overlap, disc, gap_in_corridor
 from sim.happenings import Happenings
 from sim.mesh import Mesh
@@ -29,6 +30,7 @@ from sim.sensors import DARK, CameraConfig, LidarConfig, Lighting, RawFrame
 from sim.setup import (
     GENERATORS,
     Thing,
+    place_fleet,
     place_forklift,
     place_items,
     place_people,
@@ -40,6 +42,11 @@ from sim.warehouse import generate
 
 SUBSTEP_S = 0.05
 SCANNER_M = 3.0
+WATCHED_M = 8.0
+"""People and forklifts look out for vehicles within."""
+SIGHT_M = 30.0
+"""Sensors see robots of the fleet within."""
+FLEET_NOISE = 100_000
 PICK_REACH_M = 2.3
 TABLE_Z_M = 0.76
 TABLE_SLOTS = ((-0.38, 0.0), (0.38, 0.0), (-0.38, TOTE_SIZE_M[2]), (0.38, TOTE_SIZE_M[2]))
@@ -68,7 +75,9 @@ class SimWorld:
         self.now_ns = 0
         self.hall = generate(scenario.warehouse, stream(scenario, "goods"))
         self.site = self.hall.site
-        self.robots = place_robots(scenario, self.hall)
+        self.drivers = place_robots(scenario, self.hall)
+        self.fleet = place_fleet(scenario, self.hall)
+        self.robots: dict[str, SimRobot | FleetRobot] = {**self.drivers, **(self.fleet.robots if self.fleet else {})}
         self.forklift = place_forklift(scenario, self.hall)
         vehicles = [r.pose for r in self.robots.values()] + ([self.forklift.pose] if self.forklift else [])
         self.people = place_people(scenario, self.hall, vehicles)
@@ -88,6 +97,7 @@ class SimWorld:
         self._seen: dict[str, tuple[TruthObject, ...]] = {}
         self._tables: dict[str, list[str]] = {}
         self._index = {name: k for k, name in enumerate(self.robots)}
+        self._fleet_noise: tuple[int, F64] = (-1, np.zeros((0, 3)))
         self._meshes: dict[str, tuple[Pose2D, Mesh]] = {}
         self._taken = np.zeros(self.site.cells.shape, bool)
         self._solid: dict[str, F64] = {}
@@ -111,13 +121,14 @@ class SimWorld:
         return self._robot(robot).pose
 
     def odometry(self, robot: str) -> Pose2D:
-        """Drifting pose in the robot's `odom` frame, which starts where the robot starts."""
-        return self._robot(robot).odom
+        """Drifting pose in the robot's `odom` frame, which starts where the robot starts. Of drivers only: those of
+        object fidelity have no wheels that could slip."""
+        return self.drivers[robot].odom
 
     def robot_info(self, robot: str) -> RobotInfo:
         """What the robot reports: its pose as localisation has it, the same whenever asked at one time."""
         r, config = self._robot(robot), self.scenario.robot
-        noise = stream(self.scenario, "noise", self._index[robot], self.now_ns).standard_normal(3)
+        noise = self._localisation_noise(robot)
         pose = Pose2D(
             r.pose.x_m + config.localisation_m * float(noise[0]),
             r.pose.y_m + config.localisation_m * float(noise[1]),
@@ -126,6 +137,16 @@ class SimWorld:
         load = tuple(c.order_id for c in r.load)
         problem = self.faults.problem(robot, self.now_ns)
         return RobotInfo(r.id, pose, r.battery, load, r.mode, r.reached_seq, self.now_ns, problem)
+
+    def _localisation_noise(self, robot: str) -> F64:
+        """(3,) standard normal, the same whenever asked at one time; a fleet's is drawn at once."""
+        if robot in self.drivers:
+            return stream(self.scenario, "noise", self._index[robot], self.now_ns).standard_normal(3)
+        if self._fleet_noise[0] != self.now_ns:
+            drawn = stream(self.scenario, "noise", FLEET_NOISE, self.now_ns).standard_normal((len(self.robots), 3))
+            self._fleet_noise = (self.now_ns, drawn)
+        out: F64 = self._fleet_noise[1][self._index[robot]]
+        return out
 
     def truth(self) -> list[TruthBody]:
         """Everything that is no robot, where it truly is."""
@@ -189,7 +210,7 @@ class SimWorld:
     def sensing(self, robots: Sequence[str], pool: RenderPool | None = None) -> Iterator[tuple[str, RawFrame]]:
         """One synchronous frame per robot, of the world as it is now, each as soon as it is ready, in the order
         asked for; with a pool they are rendered in parallel, to the same result."""
-        standing = self._standing()
+        standing = self._standing([self._robot(name).pose for name in robots])
         number = {name: k + 1 for k, name in enumerate(standing)}
         placed = tuple(Placed(self._mesh(name, s), number[name], s.body.reflect) for name, s in standing.items())
         self._frame += 1
@@ -226,7 +247,7 @@ class SimWorld:
             if abs(c[0] - pose.x_m) + abs(c[1] - pose.y_m) < SCANNER_M + 2.5:
                 side = 0.02 if name in self.robots else 0.06
                 best = min(best, gap_in_corridor(outline, view, ROBOT_WIDTH_M / 2 + side) - ROBOT_LENGTH_M / 2)
-        return best
+        return min(best, self.fleet.gap_ahead(view)) if self.fleet else best
 
     def may_turn(self, robot: str, pose: Pose2D) -> bool:
         mine = rectangle(pose, ROBOT_LENGTH_M + 0.02, ROBOT_WIDTH_M + 0.02)
@@ -235,46 +256,82 @@ class SimWorld:
             near = abs(c[0] - pose.x_m) + abs(c[1] - pose.y_m) < 3.0
             if name != robot and near and convex_overlap(mine, outline):
                 return False
-        return True
+        return self.fleet is None or self.fleet.may_turn(pose)
 
     # ---- one substep ---------------------------------------------------------------------------------
 
     def _substep(self, dt_s: float) -> None:
-        vehicles = [
-            Vehicle(r.id, r.pose, ROBOT_LENGTH_M / 2, ROBOT_WIDTH_M / 2, r.brake_m) for r in self.robots.values()
-        ]
+        walkers = list(self.people.values())
         truck = [self.forklift.vehicle()] if self.forklift else []
-        for person in self.people.values():
+        vehicles = [
+            Vehicle(r.id, r.pose, ROBOT_LENGTH_M / 2, ROBOT_WIDTH_M / 2, r.brake_m) for r in self.drivers.values()
+        ]
+        if self.fleet:
+            about = [p.pose for p in walkers] + ([self.forklift.pose] if self.forklift else [])
+            vehicles += self.fleet.vehicles(about, WATCHED_M)
+        for person in walkers:
             person.step(dt_s, vehicles + truck, self._taken)
-        people = {p.id: disc(p.pose.x_m, p.pose.y_m, PERSON_RADIUS_M) for p in self.people.values()}
+        people = {p.id: disc(p.pose.x_m, p.pose.y_m, PERSON_RADIUS_M) for p in walkers}
         if self.forklift:
             self.forklift.step(dt_s, vehicles, [*people.values(), *self._solid.values()])
-        self._outlines = {**self._solid, **people, **{v.id: v.outline() for v in truck}}
-        self._outlines.update({r.id: self._footprint(r.pose) for r in self.robots.values()})
+        movers = {**people, **{v.id: v.outline() for v in truck}}
+        self._outlines = {**self._solid, **movers}
+        self._outlines.update({r.id: self._footprint(r.pose) for r in self.drivers.values()})
         self._centres = {name: outline.mean(axis=0) for name, outline in self._outlines.items()}
-        for robot in self.robots.values():
-            robot.pace = self.faults.pace(robot.id, self.now_ns)
-            robot.battery = self.faults.battery(robot.id, robot.battery, self.now_ns, self.now_ns + to_ns(dt_s))
+        for robot in self.drivers.values():
+            self._suffer(robot, dt_s)
             done = robot.step(dt_s, self)
             self._outlines[robot.id] = self._footprint(robot.pose)
             self._centres[robot.id] = (robot.pose.x_m, robot.pose.y_m)
             if done is not None:
                 self._complete(robot.id, done)
+        if self.fleet:
+            self._fleet_step(dt_s, self.fleet, movers)
+
+    def _suffer(self, robot: SimRobot | FleetRobot, dt_s: float) -> None:
+        """What faults do to a robot's body."""
+        robot.pace = self.faults.pace(robot.id, self.now_ns)
+        robot.battery = self.faults.battery(robot.id, robot.battery, self.now_ns, self.now_ns + to_ns(dt_s))
+
+    def _fleet_step(self, dt_s: float, fleet: RobotFleet, movers: dict[str, F64]) -> None:
+        if self.faults.faults:
+            for robot in fleet.robots.values():
+                self._suffer(robot, dt_s)
+        others = movers | {name: self._outlines[name] for name in self.drivers}
+        for name, waypoint in fleet.step(dt_s, self._solid_others.and_(Others.of(others, set(self.drivers)))):
+            self._complete(name, waypoint)
 
     @staticmethod
     def _footprint(pose: Pose2D) -> F64:
         return rectangle(pose, ROBOT_LENGTH_M, ROBOT_WIDTH_M)
 
     def _judge(self, dt_s: float) -> None:
-        robots = {r.id: self._footprint(r.pose) for r in self.robots.values()}
+        robots = {r.id: self._footprint(r.pose) for r in self.drivers.values()}
         others = dict(self._solid)
         others.update({p.id: disc(p.pose.x_m, p.pose.y_m, PERSON_RADIUS_M) for p in self.people.values()})
         if self.forklift:
             others[self.forklift.id] = replace(self.forklift.vehicle(), stop_m=0.0).outline()
-        self.referee.contacts(self.now_ns, robots, others, self.hall.obstacles)
+        self.referee.contacts(self.now_ns, robots, others, self.hall.obstacles, self._fleet_contacts())
         patches = {t.id: t.outline for t in self.things.values() if t.flat}
         if patches:
+            robots |= self._fleet_near(list(patches.values()))
             self.referee.keep_outs(self.now_ns, dt_s, robots, patches, [p for p in patches if self._told(p)])
+
+    def _fleet_contacts(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """Pairs in contact of which one is of the fleet, and where."""
+        if not self.fleet:
+            return {}
+        at = self.fleet.state
+        return {(a, b): tuple(at[self._index[a] - len(self.drivers), :2].tolist()) for a, b in self.fleet.contacts()}
+
+    def _fleet_near(self, outlines: Sequence[F64]) -> dict[str, F64]:
+        """Footprints of those of the fleet that may touch an outline."""
+        if not self.fleet:
+            return {}
+        spots = [(*outline.mean(axis=0), float(np.ptp(outline, axis=0).max())) for outline in outlines]
+        rows = {int(row) for x, y, reach in spots for row in self.fleet.near(x, y, reach + 1.0)}
+        names = [self.fleet.names[row] for row in sorted(rows)]
+        return {name: self._footprint(self.fleet.robots[name].pose) for name in names}
 
     def _told(self, patch: str) -> bool:
         wanted = self.scenario.instruction
@@ -353,9 +410,11 @@ class SimWorld:
         return next((p.id for p in self.site.of_kind(kind) if p.cell == cell), "")
 
     def _nobody_near(self, x_m: float, y_m: float, radius_m: float) -> bool:
-        movers = [r.pose for r in self.robots.values()] + [p.pose for p in self.people.values()]
+        movers = [r.pose for r in self.drivers.values()] + [p.pose for p in self.people.values()]
         if self.forklift:
             movers.append(self.forklift.pose)
+        if self.fleet and len(self.fleet.near(x_m, y_m, radius_m)):
+            return False
         return all(math.hypot(p.x_m - x_m, p.y_m - y_m) > radius_m for p in movers)
 
     # ---- bodies --------------------------------------------------------------------------------------
@@ -363,20 +422,23 @@ class SimWorld:
     def _refresh(self) -> None:
         """After things have come or gone: what is solid on the floor, and cells that people avoid."""
         self._solid = {t.id: t.outline for t in self.things.values() if not t.flat and t.z_m < 0.5}
+        self._solid_others = Others.of(self._solid, set())
         self._taken = np.zeros(self.site.cells.shape, bool)
         for thing in self.things.values():
             for x, y in (*thing.outline, (thing.pose.x_m, thing.pose.y_m)):
                 if (cell := self.site.cell_at(float(x), float(y))) >= 0:
                     self._taken.flat[cell] = True
 
-    def _standing(self) -> dict[str, Standing]:
-        """All bodies by id, in a fixed order."""
+    def _standing(self, seen_from: Sequence[Pose2D] = ()) -> dict[str, Standing]:
+        """All bodies by id, in a fixed order; those of the fleet only where they can be seen from."""
         out = {t.id: Standing(t.body, t.pose, t.z_m) for t in self.things.values()}
         for p in self.people.values():
             out[p.id] = Standing(p.body, p.pose, 0.0, p.velocity)
         if self.forklift:
             out[self.forklift.id] = Standing(self.forklift.body, self.forklift.pose, 0.0, self.forklift.velocity)
-        for r in self.robots.values():
+        rows = [self.fleet.near(p.x_m, p.y_m, SIGHT_M).tolist() for p in seen_from] if self.fleet else []
+        close = [self.fleet.robots[self.fleet.names[row]] for row in sorted({r for some in rows for r in some})] if self.fleet else []
+        for r in (*self.drivers.values(), *close):
             mesh = bodies.robot_mesh(r.paint, [c.paint for c in r.load])
             size = (ROBOT_LENGTH_M, ROBOT_WIDTH_M, bodies.ROBOT_HEIGHT_M)
             out[r.id] = Standing(Body(ObjectClass.ROBOT, mesh, size, r.colour), r.pose, 0.0, r.velocity)
@@ -390,7 +452,7 @@ class SimWorld:
             self._meshes[name] = (s.pose, s.body.mesh.moved(s.pose.x_m, s.pose.y_m, s.pose.yaw_rad, s.z_m))
         return self._meshes[name][1]
 
-    def _robot(self, name: str) -> SimRobot:
+    def _robot(self, name: str) -> SimRobot | FleetRobot:
         robot = self.robots.get(name)
         if robot is None:
             raise NotFoundError(f"no robot {name!r}")
