@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from aislewise.errors import InputError
 from aislewise.types import F64, Pose2D
 
 
@@ -77,3 +78,33 @@ def rectangles_overlap(a: F64, b: F64) -> bool:
             if pa.max() <= pb.min() or pb.max() <= pa.min():
                 return False
     return True
+
+
+def distort(xy: F64, model: str, d: F64) -> F64:
+    """Where a lens puts the ideal image points xy (..., 2), in units of the focal length.
+
+    model and d as in sensor_msgs/CameraInfo: "plumb_bob" k1 k2 p1 p2 [k3] (Brown 1966, Conrady 1919),
+    "rational_polynomial" k1 k2 p1 p2 k3 k4 k5 k6, "equidistant" k1 k2 k3 k4 (Kannala and Brandt 2006). Raises
+    InputError for a model or a number of coefficients that is not known."""
+    if len(d) not in _COEFFICIENTS.get(model, ()):
+        raise InputError("camera.distortion", f"{model!r:.40} of {len(d)} coefficients", dict(_COEFFICIENTS))
+    x, y = xy[..., 0], xy[..., 1]
+    r2 = x * x + y * y
+    if model == "equidistant":
+        r = np.sqrt(r2)
+        theta = np.arctan(r)
+        t2 = theta * theta
+        bent = theta * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
+        scale = np.divide(bent, r, out=np.ones_like(r), where=r > 1e-9)
+        return np.asarray(xy * scale[..., None])
+    k = np.zeros(8)
+    k[: len(d)] = d
+    k1, k2, p1, p2, k3, k4, k5, k6 = k
+    radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    out = np.empty(np.shape(xy), np.float64)
+    out[..., 0] = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
+    out[..., 1] = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+    return out
+
+
+_COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}

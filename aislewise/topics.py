@@ -27,6 +27,8 @@ class Topic:
 IMAGE_RAW = Topic("camera/image_raw", "sensor_msgs/msg/Image", "sensor", 2.0, 1.5)
 CAMERA_INFO_RAW = Topic("camera/camera_info", "sensor_msgs/msg/CameraInfo", "sensor", 2.0, 1.5)
 POINTS_RAW = Topic("lidar/points", "sensor_msgs/msg/PointCloud2", "sensor", 2.0, 1.5)
+DEPTH_RAW = Topic("camera/depth_registered/image_raw", "sensor_msgs/msg/Image", "sensor", 2.0, 1.5)
+IMU_RAW = Topic("imu/data_raw", "sensor_msgs/msg/Imu", "sensor", 10.0, 1.0)
 IMAGE = Topic("perception/image", "sensor_msgs/msg/Image", "sensor", 2.0, 1.5)
 CAMERA_INFO = Topic("perception/camera_info", "sensor_msgs/msg/CameraInfo", "sensor", 2.0, 1.5)
 POINTS = Topic("perception/points", "sensor_msgs/msg/PointCloud2", "sensor", 2.0, 1.5)

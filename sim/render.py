@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 
 from aislewise.types import Pose2D
+from sim.ego_motion import STILL, Twist
+from sim.rigs import NO_ERRORS, MountErrors
 from sim.scene import Base, Placed, Scene
 from sim.sensors import CameraConfig, LidarConfig, Lighting, RawFrame, capture, sweep
 from sim.truth import Standing, TruthObject, labels
@@ -38,12 +40,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One robot's: own: its instance; seeds: of the generator of its noise; light: its own, not the moment's."""
+    """One robot's: own: its instance; seeds: of the generator of its noise; light: its own, not the moment's; level: of
+    its exposure."""
 
     pose: Pose2D
     own: int
     seeds: tuple[int, ...]
     light: Lighting | None = None
+    twist: Twist = STILL
+    mounts: MountErrors = NO_ERRORS
+    level: float = 1.0
 
 
 def render(scene: Scene, moment: Moment, view: View) -> Seen:
@@ -51,9 +57,10 @@ def render(scene: Scene, moment: Moment, view: View) -> Seen:
     import numpy as np
 
     rng = np.random.default_rng(view.seeds)
-    turn = sweep(scene, moment.lidar, view.pose, rng, own=(view.own,))
-    shot = capture(scene, moment.camera, view.pose, view.light or moment.light, rng)
-    frame = RawFrame(moment.stamp_ns, shot.image, turn.points)
+    light, mounts = view.light or moment.light, view.mounts
+    turn = sweep(scene, moment.lidar, view.pose, rng, (view.own,), view.twist, mounts.lidar)
+    shot = capture(scene, moment.camera, view.pose, light, rng, view.twist, mounts.camera, view.level)
+    frame = RawFrame(moment.stamp_ns, shot.image, turn.points, shot.depth, shot.brightness)
     return frame, tuple(labels(moment.things, view.pose, turn, shot))
 
 

@@ -85,6 +85,13 @@ class Scene:
             answer["primitive_normals"].numpy(),
         )
 
+    def instance_of(self, triangle: NDArray[np.uint32]) -> NDArray[np.int32]:
+        """(N,) of hit triangles; NO_INSTANCE for a miss."""
+        out = np.full(len(triangle), NO_INSTANCE, np.int32)
+        hit = triangle != MISS
+        out[hit] = self.instance[triangle[hit]]
+        return out
+
     def occluded(self, rays: F32) -> NDArray[np.bool_]:
         """(N,) bool: something lies on the ray."""
         blocked: NDArray[np.bool_] = self._caster.test_occlusions(

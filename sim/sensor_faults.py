@@ -23,12 +23,14 @@ MUD = np.array([58.0, 50.0, 40.0], np.float32)
 
 Draw = Callable[..., np.random.Generator]
 """(fault, robot, more...) -> generator: the same for the same scenario and seed."""
+Timing = Callable[[str, str, int], tuple[int, int]]
+"""(robot, sensor, taken_ns) -> when the reading goes out and its stamp, ns, were nothing at fault."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reading:
     """One sensor's message. due_ns: when it goes out; stamp_ns: when it says it was taken; data: image (H, W, 3)
-    uint8 or points (N, 4) float32 in the lidar frame."""
+    uint8, points (N, 4) float32 in the lidar frame, depth (H, W) float32, or what an inertial unit gives."""
 
     due_ns: int
     number: int
@@ -41,8 +43,10 @@ class Reading:
 class SensorFaults:
     """Frames in by `take`, readings out by `due` when their time has come."""
 
-    def __init__(self, schedule: FaultSchedule, robots: Sequence[str], draw: Draw, focal_px: float) -> None:
+    def __init__(self, schedule: FaultSchedule, robots: Sequence[str], draw: Draw, focal_px: float,
+                 timing: Timing | None = None) -> None:  # fmt: skip
         self.schedule, self._draw, self._focal_px = schedule, draw, focal_px
+        self._timing = timing or (lambda robot, sensor, taken_ns: (taken_ns, taken_ns))
         self._index = {name: k for k, name in enumerate(robots)}
         self._waiting: list[Reading] = []
         self._last: dict[tuple[str, str], Any] = {}
@@ -50,8 +54,10 @@ class SensorFaults:
 
     def take(self, robot: str, frame: RawFrame) -> RawFrame:
         """Returns the frame as it will be read: black or empty where a sensor fails."""
-        image = self._pass(robot, "camera", frame.stamp_ns, frame.image)
-        points = self._pass(robot, "lidar", frame.stamp_ns, frame.points)
+        image = self.send(robot, "camera", frame.stamp_ns, frame.image)
+        points = self.send(robot, "lidar", frame.stamp_ns, frame.points)
+        if frame.depth is not None:
+            self.send(robot, "depth", frame.stamp_ns, frame.depth)
         return replace(
             frame,
             image=np.zeros_like(frame.image) if image is None else image,
@@ -63,7 +69,8 @@ class SensorFaults:
         while self._waiting and self._waiting[0].due_ns <= now_ns:
             yield heapq.heappop(self._waiting)
 
-    def _pass(self, robot: str, sensor: str, taken_ns: int, data: Any) -> Any:
+    def send(self, robot: str, sensor: str, taken_ns: int, data: Any) -> Any:
+        """Puts one reading on its way, and returns its data as they will be read; None: it is lost."""
         faults = self.schedule.active(sensor, robot, taken_ns)
         effects = {f.effect for _, f in faults}
         key = (robot, sensor)
@@ -73,7 +80,7 @@ class SensorFaults:
             self._last[key] = data
         if "dropout" in effects:
             return None
-        due_ns = stamp_ns = taken_ns
+        due_ns, stamp_ns = self._timing(robot, sensor, taken_ns)
         for index, fault in faults:
             amount = fault.amount or 0.0
             if fault.effect == "delay":

@@ -67,6 +67,16 @@ def aim(directions, R, origin, start, rays):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+def aim_moving(directions, of, R, origin, start, rays):  # type: ignore[no-untyped-def]
+    """As `aim`, from a sensor that moves: ray i by R[of[i]] (K, 3, 3) and origin[of[i]] (K, 3)."""
+    for i in range(directions.shape[0]):
+        j = of[i]
+        for k in range(3):
+            d = R[j, k, 0] * directions[i, 0] + R[j, k, 1] * directions[i, 1] + R[j, k, 2] * directions[i, 2]
+            rays[i, k], rays[i, 3 + k] = origin[j, k] + start * d, d
+
+
+@njit(cache=True, nogil=True, fastmath=True)
 def towards_lamp(rays, t, triangle, normal, light, shadow, index):  # type: ignore[no-untyped-def]
     """Rays to the lamp from the hits that face it, into shadow (N, 6), and which hits those are, into index (N,);
     returns their number."""

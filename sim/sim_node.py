@@ -17,7 +17,7 @@ from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rosgraph_msgs.msg import Clock as ClockMsg
-from sensor_msgs.msg import BatteryState, CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import BatteryState, CameraInfo, Image, Imu, PointCloud2, PointField
 from std_msgs.msg import String
 from tf2_msgs.msg import TFMessage
 
@@ -30,6 +30,7 @@ from aislewise.types import Pose2D
 from sim.render import RenderPool
 from sim.scenario import Scenario, load_scenario
 from sim.sensor_faults import Reading, SensorFaults
+from sim.sensor_models import ImuSetup
 from sim.sensors import RawFrame
 from sim.setup import stream
 from sim.world import SimWorld
@@ -69,8 +70,8 @@ class SimNode(AislewiseNode):
         self.world = SimWorld(scenario)
         self._sensor_faults = SensorFaults(
             self.world.faults, list(self.world.robots), lambda *more: stream(scenario, "faults", *more),
-            float(self.world.camera.K[0, 0]),
-        )
+            float(self.world.camera.K[0, 0]), self.world.suite.timing,
+        )  # fmt: skip
         self.ticks = 0
         self.frames_sent = 0
         self.frames: deque[tuple[str, RawFrame]] = deque(maxlen=64)
@@ -118,6 +119,8 @@ class SimNode(AislewiseNode):
         table = (
             topics.IMAGE_RAW, topics.CAMERA_INFO_RAW, topics.POINTS_RAW, topics.ODOM, topics.BATTERY,
             topics.ROBOT_STATE,
+            *((topics.DEPTH_RAW,) if self.scenario.sensors.depth else ()),
+            *((topics.IMU_RAW,) if self.scenario.sensors.imu else ()),
         )
         return {topic.name: self.advertise(topic, prefix) for topic in table}
 
@@ -130,6 +133,10 @@ class SimNode(AislewiseNode):
         self.world.step(self.settings.tick_s)
         self.ticks += 1
         self._clock_pub.publish(ClockMsg(clock=messages.to_stamp(self.world.now_ns)))
+        if self.scenario.sensors.imu:
+            for name in self.world.drivers:
+                felt = self.world.suite.inertial(name, self.world.twist(name), self.settings.tick_s)
+                self._sensor_faults.send(name, "imu", self.world.now_ns, felt)
         self._publish_due()
         for text in self.world.due_instructions():
             self._instruction.publish(String(data=text))
@@ -194,19 +201,25 @@ class SimNode(AislewiseNode):
 
     def _publish_due(self) -> None:
         for reading in self._sensor_faults.due(self.world.now_ns):
+            out = self._out[reading.robot]
             if reading.sensor == "camera":
                 self._publish_image(reading)
+            elif reading.sensor == "lidar":
+                out[topics.POINTS_RAW.name].publish(_cloud(reading.robot, reading.stamp_ns, reading.data))
+            elif reading.sensor == "depth":
+                out[topics.DEPTH_RAW.name].publish(_depth(reading))
             else:
-                cloud = _cloud(reading.robot, reading.stamp_ns, reading.data)
-                self._out[reading.robot][topics.POINTS_RAW.name].publish(cloud)
+                out[topics.IMU_RAW.name].publish(_inertial(reading, self.scenario.sensors.imu, self.settings.tick_s))
 
     def _publish_image(self, reading: Reading) -> None:
         out, camera = self._out[reading.robot], self.world.camera
         stamp = messages.header(reading.stamp_ns, topics.frame(reading.robot, "camera_link"))
         height, width = reading.data.shape[:2]
-        out[topics.CAMERA_INFO_RAW.name].publish(
-            CameraInfo(header=stamp, height=height, width=width, k=camera.K.ravel())
-        )
+        info = CameraInfo(header=stamp, height=height, width=width, k=camera.K.ravel())
+        lens = self.world.camera_config.distortion
+        if any(lens):
+            info.distortion_model, info.d = "plumb_bob", np.array([*lens, 0.0])
+        out[topics.CAMERA_INFO_RAW.name].publish(info)
         out[topics.IMAGE_RAW.name].publish(
             Image(
                 header=stamp, height=height, width=width, encoding="rgb8", step=3 * width,
@@ -256,6 +269,28 @@ def _cloud(robot: str, stamp_ns: int, points: np.ndarray) -> Any:
         is_bigendian=False, point_step=16, row_step=16 * len(points), is_dense=True,
         data=messages.octets(points),
     )
+
+
+def _depth(reading: Reading) -> Any:
+    """In the colour camera's frame and pixels (REP-118: metres, NaN and infinities for what is no measurement)."""
+    height, width = reading.data.shape
+    return Image(
+        header=messages.header(reading.stamp_ns, topics.frame(reading.robot, "camera_link")), height=height, width=width,
+        encoding="32FC1", step=4 * width, data=messages.octets(reading.data),
+    )  # fmt: skip
+
+
+def _inertial(reading: Reading, setup: ImuSetup | None, dt_s: float) -> Any:
+    """REP-145: no orientation, which the first covariance says; the unit sits at base_link's origin."""
+    assert setup is not None
+    gyro, accel = reading.data
+    out = Imu(header=messages.header(reading.stamp_ns, topics.frame(reading.robot, "base_link")))
+    out.orientation_covariance = np.array([-1.0, *[0.0] * 8])
+    for vector, values in ((out.angular_velocity, gyro), (out.linear_acceleration, accel)):
+        vector.x, vector.y, vector.z = (float(v) for v in values)
+    out.angular_velocity_covariance = (np.eye(3) * setup.gyro_noise**2 / dt_s).ravel()
+    out.linear_acceleration_covariance = (np.eye(3) * setup.accel_noise**2 / dt_s).ravel()
+    return out
 
 
 def main(args: list[str] | None = None) -> int:
