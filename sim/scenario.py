@@ -16,6 +16,7 @@ from sim.demand_profile import DemandConfig
 from sim.faults import MAX_FAULTS, Fault, parse_fault
 from sim.order_stream import located
 from sim.robots import RobotConfig
+from sim.sensor_models import SensorSetup
 from sim.warehouse import WarehouseConfig
 
 MAX_BYTES, MAX_DESCRIPTION = 1_000_000, 500
@@ -140,6 +141,7 @@ class Scenario:
     battery: tuple[float, float] = (0.55, 0.95)
     warehouse: WarehouseConfig = field(default_factory=WarehouseConfig)
     robot: RobotConfig = field(default_factory=RobotConfig)
+    sensors: SensorSetup = field(default_factory=SensorSetup)
     demand: DemandConfig | None = None
     items: tuple[Item, ...] = ()
     events: tuple[Event, ...] = ()

@@ -22,7 +22,7 @@ from sim.scenario import Event, Item, Scenario
 from sim.warehouse import WALL_M, Warehouse
 
 ROBOT_COLOURS = (Colour.WHITE, Colour.ORANGE, Colour.BLUE, Colour.GREEN, Colour.YELLOW, Colour.RED, Colour.GREY)
-GENERATORS = {"goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6, "faults": 8}
+GENERATORS = {"goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6, "faults": 8, "sensors": 10}
 """Streams of one seed: adding a person must not change the goods."""
 
 FLEET = 1_000_000  # its part of a stream: beyond every robot's number

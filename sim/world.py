@@ -15,6 +15,7 @@ from aislewise.geometry import rectangle, wrap_angle
 from aislewise.types import F64, CameraModel, Colour, ObjectClass, Pose2D, RobotInfo, Waypoint
 from sim import bodies
 from sim.bodies import ROBOT_LENGTH_M, ROBOT_WIDTH_M, TOTE_SIZE_M, Body
+from sim.ego_motion import Twist
 from sim.faults import FaultSchedule
 from sim.fleet import FleetRobot, Others, RobotFleet
 from sim.geometry2d import convex_overlap, disc, gap_in_corridor
@@ -26,7 +27,7 @@ from sim.render import Moment, RenderPool, Seen, View, render_all
 from sim.robots import Carried, SimRobot
 from sim.scenario import Scenario
 from sim.scene import Base, Placed
-from sim.sensors import DARK, CameraConfig, LidarConfig, Lighting, RawFrame
+from sim.sensors import DARK, Lighting, RawFrame
 from sim.setup import (
     GENERATORS,
     Thing,
@@ -37,6 +38,7 @@ from sim.setup import (
     place_robots,
     stream,
 )
+from sim.suite import SensorSuite
 from sim.truth import Standing, TruthObject
 from sim.warehouse import generate
 
@@ -82,8 +84,10 @@ class SimWorld:
         vehicles = [r.pose for r in self.robots.values()] + ([self.forklift.pose] if self.forklift else [])
         self.people = place_people(scenario, self.hall, vehicles)
         self.things = place_items(scenario, self.hall)
-        self.lidar = LidarConfig(columns=scenario.lidar_columns)
-        self.camera_config = CameraConfig()
+        self.suite = SensorSuite(
+            scenario.sensors, scenario.lidar_columns, list(self.drivers), lambda *more: stream(scenario, "sensors", *more)
+        )
+        self.lidar, self.camera_config = self.suite.lidar, self.suite.camera
         self.light = Lighting()
         self.referee = Referee()
         self.picks: list[Handled] = []
@@ -94,6 +98,7 @@ class SimWorld:
         self._happenings = Happenings(scenario, self.hall)
         self._said = False
         self._frame = 0
+        self._sub_s = SUBSTEP_S
         self._seen: dict[str, tuple[TruthObject, ...]] = {}
         self._tables: dict[str, list[str]] = {}
         self._index = {name: k for k, name in enumerate(self.robots)}
@@ -159,6 +164,10 @@ class SimWorld:
             if name not in self.robots
         ]  # fmt: skip
 
+    def twist(self, robot: str) -> Twist:
+        """How a robot that has sensors moves at the moment."""
+        return self.suite.twist(robot, self._robot(robot).pose, self._sub_s)
+
     def visible(self, robot: str) -> tuple[TruthObject, ...]:
         """What was truly there to be seen in the robot's last frame, in its base_link."""
         self._robot(robot)
@@ -197,11 +206,12 @@ class SimWorld:
         end_ns = self.now_ns + to_ns(dt_s)
         while self.now_ns < end_ns:
             sub_ns = min(to_ns(SUBSTEP_S), end_ns - self.now_ns)
-            self._substep(to_s(sub_ns))
+            self._sub_s = to_s(sub_ns)
+            self._substep(self._sub_s)
             self.now_ns += sub_ns
             if self._happenings.step(self.now_ns, self.things, self._nobody_near):
                 self._refresh()
-            self._judge(to_s(sub_ns))
+            self._judge(self._sub_s)
 
     def sense(self, robots: Sequence[str], pool: RenderPool | None = None) -> dict[str, RawFrame]:
         """One synchronous frame per robot."""
@@ -219,9 +229,12 @@ class SimWorld:
         )
         noise = (self.scenario.seed, GENERATORS["noise"])
         views = [
-            View(self._robot(name).pose, number[name], (*noise, 10_000 + self._index[name], self._frame), self._light(name))
+            View(
+                self._robot(name).pose, number[name], (*noise, 10_000 + self._index[name], self._frame), self._light(name),
+                self.twist(name), self.suite.rigs[name].mounts, self.suite.level(name),
+            )
             for name in robots
-        ]
+        ]  # fmt: skip
         frames = render_all(self.base, moment, views) if pool is None else pool.render_all(moment, views)
         return self._seen_one_by_one(robots, frames)
 
@@ -233,6 +246,7 @@ class SimWorld:
     ) -> Iterator[tuple[str, RawFrame]]:
         for name, (frame, seen) in zip(robots, frames, strict=True):
             self._seen[name] = seen
+            self.suite.metered(name, frame)
             yield name, frame
 
     # ---- the safety scanner (sim.robots.Surroundings) ------------------------------------------------
@@ -261,6 +275,7 @@ class SimWorld:
     # ---- one substep ---------------------------------------------------------------------------------
 
     def _substep(self, dt_s: float) -> None:
+        self.suite.remember({r.id: r.pose for r in self.drivers.values()})
         walkers = list(self.people.values())
         truck = [self.forklift.vehicle()] if self.forklift else []
         vehicles = [
