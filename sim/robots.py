@@ -15,9 +15,11 @@ from aislewise.errors import InputError
 from aislewise.geometry import compose, wrap_angle
 from aislewise.types import Colour, Pose2D, RobotMode, Waypoint
 from sim.mesh import F32
+from sim.wear import Wear
 
 ARRIVED_M = 1e-3
 ALIGNED_RAD = 0.01
+CUT_OFF = 0.05
 MAX_LEG_M = 1.5
 """Waypoints are neighbouring cells: a longer leg is a mistake, and would cut through racks."""
 
@@ -25,7 +27,16 @@ MAX_LEG_M = 1.5
 @dataclass(frozen=True)
 class RobotConfig:
     """battery_s: seconds of driving in a full battery; idle_share: of that drain while standing;
-    charge_s: seconds from empty to full."""
+    charge_s: seconds from empty to full, at the current of an empty battery.
+
+    The rest is off unless asked for. taper_from: charge above which the current falls off (see `charged`);
+    stops_when_empty: a robot without charge stands, and says so. mass_kg: of the empty robot, load_kg: least and
+    greatest of a load, drawn by the seed: a laden robot gathers speed and eases off by the same force, so
+    more slowly (its emergency brake is rated for its full load); above payload_kg it creeps at reverse_mps.
+    dwell_spread: standard deviation over mean of how long picks and drops take. mtbf_s: mean time of
+    driving and acting between breakdowns, mttr_s: mean time that one lasts. slow_every_s, slow_s: mean times of
+    driving between slow-downs and of one, slow_by: share of speed lost in it (a bad floor, a queue at a
+    scanner's warning field)."""
 
     speed_mps: float = 1.5
     accel_mps2: float = 0.8
@@ -39,11 +50,55 @@ class RobotConfig:
     localisation_m: float = 0.012
     localisation_rad: float = 0.004
     odometry_drift: float = 0.01
+    taper_from: float = 1.0
+    stops_when_empty: bool = False
+    mass_kg: float = 0.0
+    load_kg: tuple[float, float] = (0.0, 0.0)
+    payload_kg: float = 0.0
+    dwell_spread: float = 0.0
+    mtbf_s: float = 0.0
+    mttr_s: float = 300.0
+    slow_every_s: float = 0.0
+    slow_s: float = 5.0
+    slow_by: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("speed_mps", "accel_mps2", "brake_mps2", "turn_radps", "reverse_mps", "battery_s", "charge_s"):
             if not 0.0 < getattr(self, name) < 1e6:
                 raise InputError(f"robot.{name}", f"{getattr(self, name)}", "> 0")
+        for name, low, high in (
+            ("taper_from", 0.1, 1.0), ("mass_kg", 0.0, 1e5), ("payload_kg", 0.0, 1e5), ("dwell_spread", 0.0, 3.0),
+            ("mtbf_s", 0.0, 1e9), ("mttr_s", 1.0, 1e6), ("slow_every_s", 0.0, 1e9), ("slow_s", 0.1, 1e6), ("slow_by", 0.0, 0.99),
+        ):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"robot.{name}", f"{getattr(self, name)}", f"{low:g} to {high:g}")
+        low, high = self.load_kg
+        if not 0.0 <= low <= high <= 1e5:
+            raise InputError("robot.load_kg", f"{self.load_kg}", "0 <= least <= greatest <= 1e5")
+        if high and not self.mass_kg:
+            raise InputError("robot.mass_kg", f"{self.mass_kg}", "> 0 where loads weigh something")
+        if self.payload_kg and self.payload_kg < high:
+            raise InputError("robot.payload_kg", f"{self.payload_kg}", f"at least one load of {high:g} kg, or 0: any")
+
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """The options that are on, of those that are off unless asked for."""
+        on = {
+            "taper_from": self.taper_from < 1.0, "stops_when_empty": self.stops_when_empty,
+            "load_kg": self.load_kg[1] > 0.0, "dwell_spread": self.dwell_spread > 0.0, "mtbf_s": self.mtbf_s > 0.0,
+            "slow_every_s": self.slow_every_s > 0.0,
+        }  # fmt: skip
+        return tuple(name for name, is_on in on.items() if is_on)
+
+    def charged(self, battery: float, dt_s: float) -> float:
+        """The charge after dt_s more on the charger: constant current up to taper_from, constant voltage above,
+        where the current falls in proportion to what is missing, down to a twentieth, at which chargers end.
+        The concave curve of Montoya et al., "The electric vehicle routing problem with nonlinear charging function",
+        Transportation Research Part B 103 (2017), where the bend lies at about 0.8."""
+        current = 1.0
+        if battery > self.taper_from:
+            current = max(CUT_OFF, (1.0 - battery) / (1.0 - self.taper_from))
+        return min(1.0, battery + current * dt_s / self.charge_s)
 
 
 class Surroundings(Protocol):
@@ -60,19 +115,20 @@ class Surroundings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A load on the deck. object_id: the true object."""
+    """A load on the deck. object_id: the true object; kg: its weight, where loads have one."""
 
     order_id: str
     action_id: str
     object_id: str
     colour: Colour
     paint: F32
+    kg: float = 0.0
 
 
 @dataclass(eq=False)
 class SimRobot:
     """One robot. `step` moves it; a finished action is returned for the world to carry out. pace: share of its speed
-    that it has, 0: it stands; stops: how often it had to wait."""
+    that it has, 0: it stands; stops: how often it had to wait; wear: what chance does to it, where that is asked for."""
 
     id: str
     pose: Pose2D
@@ -91,6 +147,8 @@ class SimRobot:
     stopped_s: float = 0.0
     stops: int = 0
     pace: float = 1.0
+    wear: Wear | None = None
+    _pace: float = 1.0
     _anchor: tuple[float, float] = (0.0, 0.0)
     _acting_s: float = -1.0
     _acting: Waypoint | None = None
@@ -107,6 +165,36 @@ class SimRobot:
     def brake_m(self) -> float:
         """Distance it needs to stop in an emergency."""
         return self.speed_mps**2 / (2 * self.config.brake_mps2)
+
+    @property
+    def problem(self) -> str:
+        """What it itself says is wrong with it."""
+        if self.wear is not None and self.wear.broken:
+            return "broken down"
+        return "battery empty" if self._empty else ""
+
+    @property
+    def _empty(self) -> bool:
+        """Without charge, and not at a charger with leave to use it."""
+        if not self.config.stops_when_empty or self.battery > 0.0:
+            return False
+        return not (self.route and self.route[0].action == "charge")
+
+    @property
+    def _load_kg(self) -> float:
+        return sum(c.kg for c in self.load)
+
+    @property
+    def _accel_mps2(self) -> float:
+        """The same force on more mass."""
+        config = self.config
+        return config.accel_mps2 if not self.load else config.accel_mps2 * _empty_share(config.mass_kg, self._load_kg)
+
+    @property
+    def _top_mps(self) -> float:
+        config = self.config
+        overloaded = 0.0 < config.payload_kg < self._load_kg
+        return min(config.speed_mps, config.reverse_mps) if overloaded else config.speed_mps
 
     # ---- routes --------------------------------------------------------------------------------------
 
@@ -138,7 +226,7 @@ class SimRobot:
         if not self.route or self.route[0].action:
             return None
         gone = math.hypot(self.pose.x_m - self._anchor[0], self.pose.y_m - self._anchor[1])
-        stop = self.speed_mps**2 / (2 * self.config.accel_mps2)
+        stop = self.speed_mps**2 / (2 * self._accel_mps2)
         leg = math.hypot(self.route[0].x_m - self._anchor[0], self.route[0].y_m - self._anchor[1])
         return self.route[0] if gone + stop > 0.5 * leg - 0.02 else None
 
@@ -148,7 +236,10 @@ class SimRobot:
         """Advance by dt; returns the action waypoint that was completed in it, if any."""
         before = self.pose
         done = None
-        if self.pace <= 0.0:
+        self._pace = self.pace
+        if self.wear is not None:
+            self._pace *= self.wear.step(dt_s, self.mode)
+        if self._pace <= 0.0 or self._empty:
             self._halt(dt_s)
         elif self._acting is not None:
             done = self._act(dt_s, self._acting)
@@ -167,7 +258,7 @@ class SimRobot:
     def _act(self, dt_s: float, waypoint: Waypoint) -> Waypoint | None:
         self.mode = RobotMode.CHARGING if waypoint.action == "charge" else RobotMode.ACTING
         if waypoint.action == "charge":
-            self.battery = min(1.0, self.battery + dt_s / self.config.charge_s)
+            self.battery = self.config.charged(self.battery, dt_s)
         self._acting_s -= dt_s
         if self._acting_s > 1e-9:
             return None
@@ -185,7 +276,7 @@ class SimRobot:
             elif target is None:
                 self.mode, self.speed_mps = RobotMode.IDLE, 0.0
             else:
-                self._acting, self._acting_s, self.speed_mps = target, target.dwell_s, 0.0
+                self._acting, self._acting_s, self.speed_mps = target, self._dwell_s(target), 0.0
                 self.mode = RobotMode.CHARGING if target.action == "charge" else RobotMode.ACTING
             return
         dx, dy = target.x_m - self.pose.x_m, target.y_m - self.pose.y_m
@@ -201,9 +292,15 @@ class SimRobot:
             return
         self._forward(dt_s, world)
 
+    def _dwell_s(self, action: Waypoint) -> float:
+        """How long it really takes."""
+        if self.wear is None or action.action == "charge":
+            return action.dwell_s
+        return action.dwell_s * self.wear.dwell()
+
     def _turn(self, error: float, dt_s: float, world: Surroundings) -> None:
         self.speed_mps = 0.0
-        most = self.config.turn_radps * self.pace * dt_s
+        most = self.config.turn_radps * self._pace * dt_s
         pose = Pose2D(self.pose.x_m, self.pose.y_m, wrap_angle(self.pose.yaw_rad + max(-most, min(most, error))))
         if world.may_turn(self.id, pose):
             self.pose, self.mode = pose, RobotMode.MOVING
@@ -213,10 +310,11 @@ class SimRobot:
     def _forward(self, dt_s: float, world: Surroundings) -> None:
         """Along the straight run of released waypoints ahead."""
         gap = world.gap_ahead(self.id, self.pose, False) - self.config.scanner_gap_m
-        allowed = math.sqrt(2 * self.config.accel_mps2 * self._run_m())
+        accel = self._accel_mps2
+        allowed = math.sqrt(2 * accel * self._run_m())
         safe = math.sqrt(2 * self.config.brake_mps2 * max(0.0, gap))
-        faster = self.speed_mps + self.config.accel_mps2 * dt_s
-        want = min(self.config.speed_mps * self.pace, faster, allowed, safe)
+        faster = self.speed_mps + accel * dt_s
+        want = min(self._top_mps * self._pace, faster, allowed, safe)
         slowest = max(0.0, self.speed_mps - self.config.brake_mps2 * dt_s)
         self.speed_mps = max(want, slowest) if gap > 0 else slowest
         self.mode = RobotMode.STOPPED if safe < 0.05 else RobotMode.MOVING
@@ -267,7 +365,7 @@ class SimRobot:
             return
         backwards = dx * math.cos(self.pose.yaw_rad) + dy * math.sin(self.pose.yaw_rad) < 0
         gap = world.gap_ahead(self.id, self.pose, backwards) - 0.05
-        step = min(self.config.reverse_mps * self.pace * dt_s, length, max(0.0, gap))
+        step = min(self.config.reverse_mps * self._pace * dt_s, length, max(0.0, gap))
         self.mode = RobotMode.MOVING if step > 0 else RobotMode.STOPPED
         k = step / max(length, 1e-9)
         self.pose = Pose2D(self.pose.x_m + k * dx, self.pose.y_m + k * dy, self.pose.yaw_rad)
@@ -289,3 +387,8 @@ class SimRobot:
             drift = self.config.odometry_drift
             scale, slip = 1.0 + drift * self.rng.standard_normal(), drift * self.rng.standard_normal()
             self.odom = compose(self.odom, Pose2D(ahead * scale, 0.0, turned * (1.0 + slip)))
+
+
+def _empty_share(mass_kg: float, load_kg: float) -> float:
+    """Of the whole mass, the robot's own; 1 where loads weigh nothing."""
+    return mass_kg / (mass_kg + load_kg) if load_kg > 0.0 else 1.0

@@ -81,6 +81,8 @@ def place_fleet(scenario: Scenario, hall: Warehouse) -> RobotFleet | None:
     first = scenario.robots if scenario.fidelity is None else scenario.fidelity.sensor
     if first >= scenario.robots:
         return None
+    if extras := scenario.robot.extras:  # rather than leave out unsaid what was asked for
+        raise InputError(f"robot.{extras[0]}", "is not simulated at object fidelity", "robots of sensor fidelity")
     site = hall.site
     docks = [p.cell for p in site.of_kind("charger") + site.of_kind("parking")]
     places = {p.cell for p in site.places.values()}

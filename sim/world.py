@@ -140,7 +140,7 @@ class SimWorld:
             wrap_angle(r.pose.yaw_rad + config.localisation_rad * float(noise[2])),
         )
         load = tuple(c.order_id for c in r.load)
-        problem = self.faults.problem(robot, self.now_ns)
+        problem = self.faults.problem(robot, self.now_ns) or (r.problem if isinstance(r, SimRobot) else "")
         return RobotInfo(r.id, pose, r.battery, load, r.mode, r.reached_seq, self.now_ns, problem)
 
     def _localisation_noise(self, robot: str) -> F64:
@@ -184,6 +184,10 @@ class SimWorld:
     def keep_out_entries(self) -> int:
         """How often a robot drove into a wet floor that it had been told to keep off."""
         return len(self.referee.entries)
+
+    def breakdowns(self) -> int:
+        """How often robots have broken down by chance (RobotConfig.mtbf_s)."""
+        return sum(r.wear.breakdowns for r in self.robots.values() if isinstance(r, SimRobot) and r.wear is not None)
 
     def faults_begun(self) -> int:
         """How many of the scenario's faults have come about."""
@@ -382,8 +386,13 @@ class SimWorld:
             rng = stream(self.scenario, "looks", 1, len(self.picks))
             colour, name = bodies.any_colour(rng), f"goods_{len(self.picks) + 1}"
             paint = bodies.shade(rng, colour)
-        r.load.append(Carried(order, waypoint.action_id, name, colour, paint))
+        r.load.append(Carried(order, waypoint.action_id, name, colour, paint, self._weight_kg()))
         self.picks.append(Handled(self.now_ns, robot, order, name, place))
+
+    def _weight_kg(self) -> float:
+        """Of the load that is just being picked."""
+        low, high = self.scenario.robot.load_kg
+        return float(stream(self.scenario, "wear", 1_000_000, len(self.picks)).uniform(low, high)) if high else 0.0
 
     def _loose_tote(self, pose: Pose2D) -> Thing | None:
         """On the floor, nearest first."""
