@@ -42,6 +42,8 @@ def shift_figures(
     }
     if scenario.demand is not None or scenario.gates.max_late_share is not None:
         out["demand"] = demand_figures(scenario, orders, by_id, cancellations, world.now_ns)
+    if scenario.robot.mtbf_s:
+        out["breakdowns"] = world.breakdowns()
     if scenario.faults:
         out["faults"] = fault_figures(world)
     return out

@@ -20,9 +20,10 @@ from sim.people import SimForklift, SimPerson
 from sim.robots import SimRobot
 from sim.scenario import Event, Item, Scenario
 from sim.warehouse import WALL_M, Warehouse
+from sim.wear import Wear
 
 ROBOT_COLOURS = (Colour.WHITE, Colour.ORANGE, Colour.BLUE, Colour.GREEN, Colour.YELLOW, Colour.RED, Colour.GREY)
-GENERATORS = {"goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6, "faults": 8, "sensors": 10}
+GENERATORS = {"goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6, "faults": 8, "wear": 9, "sensors": 10, "objects": 11}
 """Streams of one seed: adding a person must not change the goods."""
 
 FLEET = 1_000_000  # its part of a stream: beyond every robot's number
@@ -70,7 +71,7 @@ def place_robots(scenario: Scenario, hall: Warehouse) -> dict[str, SimRobot]:
         colour = ROBOT_COLOURS[k % len(ROBOT_COLOURS)]
         robot = SimRobot(
             f"robot_{k + 1}", Pose2D(x, y, yaw), scenario.robot, colour, bodies.shade(rng, colour), rng,
-            battery=float(rng.uniform(*scenario.battery)),
+            battery=float(rng.uniform(*scenario.battery)), wear=_wear(scenario, k),
         )  # fmt: skip
         out[robot.id] = robot
     return out
@@ -102,6 +103,14 @@ def place_fleet(scenario: Scenario, hall: Warehouse) -> RobotFleet | None:
         rng.uniform(*scenario.battery, len(spots)).tolist(), scenario.robot,
         lambda k: (colours[k], paints[k]), float(site.width), float(site.height), hall.obstacles,
     )  # fmt: skip
+
+
+def _wear(scenario: Scenario, robot: int) -> Wear | None:
+    """None where nothing is left to chance."""
+    config = scenario.robot
+    if not (config.mtbf_s or config.slow_every_s or config.dwell_spread):
+        return None
+    return Wear(config, lambda kind: stream(scenario, "wear", robot, kind))
 
 
 def place_items(scenario: Scenario, hall: Warehouse) -> dict[str, Thing]:
