@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,8 @@ def shift_figures(
     if scenario.robot.mtbf_s:
         out["breakdowns"] = world.breakdowns()
     if scenario.faults:
-        out["faults"] = fault_figures(world)
+        out["faults"] = fault_list(scenario)
+        out["fault_totals"] = fault_totals(world)
     return out
 
 
@@ -74,7 +76,7 @@ def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, An
         value = metrics["demand"]["late_share"]
         table["late_share"] = (value, limits.max_late_share, value <= limits.max_late_share)
     if scenario.faults:
-        begun = metrics["faults"]["begun"]
+        begun = metrics["fault_totals"]["begun"]
         table["faults_begun"] = (begun, len(scenario.faults), begun == len(scenario.faults))
     return {name: {"value": v, "limit": limit, "ok": bool(ok)} for name, (v, limit, ok) in table.items()}
 
@@ -118,7 +120,19 @@ def _delivered_ns(record: OrderRecord | None) -> int:
     return record.updated_ns if record is not None and record.state is OrderState.DONE else 0
 
 
-def fault_figures(world: SimWorld) -> dict[str, Any]:
+def fault_list(scenario: Scenario) -> list[dict[str, Any]]:
+    """When each fault was to befall whom, as a timeline draws them. until_s None: to the end; robots []: not robots,
+    or all."""
+    return [
+        {
+            "kind": f.kind, "at_s": f.at_s, "until_s": f.until_s if math.isfinite(f.until_s) else None,
+            "robots": [f"robot_{n}" for n in f.robots], "text": str(f),
+        }
+        for f in scenario.faults
+    ]  # fmt: skip
+
+
+def fault_totals(world: SimWorld) -> dict[str, Any]:
     """How many faults came about, how long each kind was in force, and how often robots had to wait."""
     robots = world.robots
     return {

@@ -476,5 +476,5 @@ def test_a_shift_with_faults_repeats_exactly(tmp_path: Path) -> None:
         return {k: v for k, v in metrics.items() if k not in TIMING_KEYS}
 
     first = run("first")
-    assert first["faults"]["begun"] == 10 and first["frames"] > 100
+    assert first["fault_totals"]["begun"] == 10 and len(first["faults"]) == 10 and first["frames"] > 100
     assert run("second") == first
