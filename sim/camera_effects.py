@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from numba import njit
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter
 
 from aislewise.types import F32, F64
 from sim.scene import MISS, Scene
@@ -122,12 +122,37 @@ def bloom(radiance: F32, gain: float, width: int, scatter: float) -> None:
     rows, columns = height - height % COARSE, width - width % COARSE
     if not (radiance.max(initial=0.0) * gain > 1.0 and rows and columns):
         return
-    picture = radiance.reshape(height, width, 3)
-    blocks = picture[:rows, :columns].reshape(rows // COARSE, COARSE, columns // COARSE, COARSE, 3)
-    excess = np.maximum(blocks - np.float32(1.0 / gain), 0.0).mean(axis=(1, 3))
+    excess = np.zeros((rows // COARSE, columns // COARSE, 3), np.float32)
+    overexposed(radiance, np.float32(1.0 / gain), width, excess)
     halo = sum(scatter * share * gaussian_filter(excess, (wide, wide, 0)) for wide, share in BLOOM)
-    grown = zoom(halo, (height / halo.shape[0], width / halo.shape[1], 1), order=1, grid_mode=True, mode="nearest")
-    picture += grown.astype(np.float32)
+    add_grown(halo, width, radiance)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def overexposed(radiance, white, width, excess):  # type: ignore[no-untyped-def]
+    """Means, over blocks of COARSE by COARSE pixels, of what exceeds white in radiance (N, 3), into excess."""
+    for v in range(excess.shape[0] * COARSE):
+        for u in range(excess.shape[1] * COARSE):
+            for k in range(3):
+                over = radiance[v * width + u, k] - white
+                if over > 0.0:
+                    excess[v // COARSE, u // COARSE, k] += over / (COARSE * COARSE)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def add_grown(halo, width, radiance):  # type: ignore[no-untyped-def]
+    """Adds halo (h, w, 3), blown up by COARSE (bilinear), to radiance (N, 3)."""
+    h, w = halo.shape[0], halo.shape[1]
+    for i in range(radiance.shape[0]):
+        x = min(max((i % width + 0.5) / COARSE - 0.5, 0.0), w - 1.0)
+        y = min(max((i // width + 0.5) / COARSE - 0.5, 0.0), h - 1.0)
+        left, top = min(int(x), max(w - 2, 0)), min(int(y), max(h - 2, 0))
+        right, low = min(left + 1, w - 1), min(top + 1, h - 1)
+        a, b = x - left, y - top
+        for k in range(3):
+            upper = halo[top, left, k] * (1 - a) + halo[top, right, k] * a
+            lower = halo[low, left, k] * (1 - a) + halo[low, right, k] * a
+            radiance[i, k] += upper * (1 - b) + lower * b
 
 
 @njit(cache=True, nogil=True, fastmath=True)

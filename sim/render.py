@@ -11,8 +11,9 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
+from typing import Any
 
 from aislewise.types import Pose2D
 from sim.ego_motion import STILL, Twist
@@ -112,6 +113,8 @@ def _blocked_interrupts() -> Iterator[None]:
 _base: Base | None = None
 _latest: tuple[int, Moment, Scene] | None = None
 """Of a worker process: each builds the scene of a moment once."""
+_known: dict[Any, Any] = {}
+"""Sensors that it has seen: rays and tables are worked out once."""
 
 
 def _start(base: Base) -> None:
@@ -138,5 +141,6 @@ def _work(number: int, blob: bytes, view: View) -> Seen:
     assert _base is not None
     if _latest is None or _latest[0] != number:
         moment: Moment = pickle.loads(blob)
-        _latest = number, moment, Scene(_base, moment.placed)
+        lidar, camera = _known.setdefault(moment.lidar, moment.lidar), _known.setdefault(moment.camera, moment.camera)
+        _latest = number, replace(moment, lidar=lidar, camera=camera), Scene(_base, moment.placed)
     return render(_latest[2], _latest[1], view)

@@ -7,7 +7,7 @@ What `sensors:` of a scenario may add is in sim.lidar_effects, sim.camera_effect
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -29,8 +29,16 @@ from sim.shading import TABLE, aim, aim_moving, develop, lidar_return, mirror_we
 I32 = NDArray[np.int32]
 
 
+class _Sent:
+    """A dataclass that goes to other processes without what it has worked out: that would be a hundred times its
+    size."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True)
-class LidarConfig:
+class LidarConfig(_Sent):
     """A spinning lidar on a mast, axes as base_link. Points closer than min_range_m are its housing.
 
     elevation_rad: of every beam, highest first; empty: evenly from up_rad to down_rad. rate_hz: turns a second; moving:
@@ -110,7 +118,7 @@ class LidarConfig:
 
 
 @dataclass(frozen=True)
-class CameraConfig:
+class CameraConfig(_Sent):
     """A forward camera, pitched down.
 
     distortion: k1, k2, p1, p2 of its lens (aislewise.geometry.distort, "plumb_bob"); K is that of the ideal picture.
