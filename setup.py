@@ -54,8 +54,11 @@ setup(
         "ouster": ["ouster-sdk>=0.16,<2"],
         # pocketros on the wire: the same nodes in separate processes, and together with ROS 2's.
         "dds": ["cyclonedds>=11,<12"],
+        # A Gymnasium environment to learn dispatching in: aislewise/Warehouse-v0.
+        "gym": ["gymnasium>=1,<2"],
         "dev": [
             "cyclonedds>=11,<12",
+            "gymnasium>=1,<2",
             "hypothesis>=6,<7",
             "import-linter>=2,<3",
             "mypy>=1.11,<3",
