@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aislewise.types import F64, Colour, ObjectClass
-from sim.mesh import F32, Material, Mesh, boxes, flat_polygon, join, limbs
+from sim.mesh import EMPTY, F32, Material, Mesh, boxes, flat_polygon, join, limbs, quads
 
 ROBOT_LENGTH_M, ROBOT_WIDTH_M, ROBOT_HEIGHT_M = 0.70, 0.50, 0.95
 DECK_HEIGHT_M = 0.34
 TOTE_SIZE_M = (0.60, 0.40, 0.30)
 FORKLIFT_SIZE_M = (2.0, 1.1, 2.1)
 PALLET_SIZE_M = (1.2, 0.8, 0.144)
+MAX_LIFT_M = 1.5
+"""Of a forklift's forks: the mast does not grow."""
 
 PALETTE: dict[Colour, tuple[float, float, float]] = {
     Colour.RED: (0.55, 0.03, 0.03),
@@ -34,6 +37,7 @@ PALETTE: dict[Colour, tuple[float, float, float]] = {
 
 VEST_COLOURS = ((0.85, 0.28, 0.01), (0.70, 0.80, 0.03))
 RUBBER_BLACK = (0.02, 0.02, 0.02)
+WHITE_PAPER = (0.80, 0.80, 0.78)
 STEEL = (0.30, 0.31, 0.33)
 RAW_WOOD = (0.46, 0.31, 0.16)
 CARTON = (0.36, 0.22, 0.11)
@@ -71,7 +75,8 @@ def any_colour(rng: np.random.Generator) -> Colour:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Looks of one person; `mesh(phase)` poses it at a walking phase."""
+    """Looks of one person; `mesh(phase)` poses it at a walking phase. holds: "carton" before the chest, "bow" of a
+    trolley with both hands, or nothing; the box that is the truth is the person's own."""
 
     height_m: float
     girth: float
@@ -83,6 +88,7 @@ class Person:
     hair: F32
     helmet: bool
     reflect: float
+    holds: str = ""
 
     @staticmethod
     def random(rng: np.random.Generator, vest: bool | None = None) -> Person:
@@ -115,6 +121,8 @@ class Person:
             [0.01, 0, neck - 0.02], [0.01, 0, neck + 0.13 * k],  # face, hair
             [swing + 0.05, 0.10, 0.0], [-swing + 0.05, -0.10, 0.0],  # shoes
         ])  # fmt: skip
+        if self.holds:
+            foot[5:7] = [[0.36, 0.19, 1.0 * k], [0.36, -0.19, 1.0 * k]]
         top = np.array([
             [0, 0.08, hip], [0, -0.08, hip],
             [0, 0, 1.20 * k], [0, 0, shoulder], [0, 0, neck],
@@ -147,6 +155,8 @@ class Person:
             radius = np.array([[0.127, 0.168], [0.127, 0.168]]) * g
             parts.append(limbs(ring, ring + [0, 0, 0.05 * k], radius, radius, (0.75, 0.75, 0.72),
                                Material.STRIPE))  # fmt: skip
+        if self.holds == "carton":
+            parts.append(boxes([0.34, 0, 1.08 * k], [0.34, 0.36, 0.26], CARTON, Material.CARDBOARD, bottom=True))
         hands = foot[5:7] + [0, 0, -0.09]
         parts.append(limbs(hands, foot[5:7], [0.035, 0.03], [0.04, 0.04], self.skin, Material.SKIN, 6))
         return join(parts)
@@ -166,9 +176,35 @@ class Person:
                     {"vest": self.vest}, self.reflect)  # fmt: skip
 
 
-def forklift(rng: np.random.Generator, colour: Colour, lift_m: float = 0.08) -> Body:
-    """Counterbalance truck: body, cage, seat, mast, forks."""
-    paint, dark = shade(rng, colour), (0.03, 0.03, 0.03)
+def forklift(rng: np.random.Generator, colour: Colour, lift_m: float = 0.08, loaded: bool = False) -> Body:
+    """Counterbalance truck with its forks lift_m above the floor, with something on them or not."""
+    mesh = forklift_mesh(shade(rng, colour), lift_m)
+    body = Body(ObjectClass.FORKLIFT, mesh, FORKLIFT_SIZE_M, colour, {}, float(rng.uniform(0.7, 1.4)))
+    return with_forks(body, lift_m, half_pallet(rng) if loaded else None)
+
+
+def with_forks(truck: Body, lift_m: float, load: Mesh | None = None) -> Body:
+    """The same truck with its forks lift_m above the floor (at most MAX_LIFT_M) and that on them. Its box grows upwards
+    only: a load of half_pallet's size stays within the outline."""
+    mesh = join([forklift_mesh(truck.mesh.colour[0], lift_m), EMPTY if load is None else load.moved(0.0, 0.0, 0.0, lift_m + 0.03)])
+    length, width, height = FORKLIFT_SIZE_M
+    top = height if load is None else max(height, lift_m + 0.03 + float(load.vertices[:, 2].max()))
+    return replace(truck, mesh=mesh, size=(length, width, top))
+
+
+def half_pallet(rng: np.random.Generator) -> Mesh:
+    """A half pallet (0.8 x 0.6 m, DIN 15146-4) of cartons as it lies on a truck's forks, in the truck's frame."""
+    layers, step = int(rng.integers(1, 4)), float(rng.uniform(0.18, 0.26))
+    planks = boxes([[0.75, y, 0.11] for y in (-0.33, -0.11, 0.11, 0.33)], [0.50, 0.16, 0.02], RAW_WOOD, Material.WOOD, bottom=True)
+    feet = boxes([[0.75, y, 0.05] for y in (-0.36, 0.0, 0.36)], [0.50, 0.08, 0.10], np.array(RAW_WOOD) * 0.85, Material.WOOD)
+    at = [[0.75, y, 0.12 + (k + 0.5) * step] for k in range(layers) for y in (-0.19, 0.19)]
+    tint = np.array(CARTON) * rng.uniform(0.7, 1.3, (len(at), 1))
+    return join([planks, feet, boxes(at, [0.48, 0.36, step * 0.97], tint, Material.CARDBOARD)])
+
+
+def forklift_mesh(paint: ArrayLike, lift_m: float) -> Mesh:
+    """Body, cage, seat, mast, forks."""
+    dark = (0.03, 0.03, 0.03)
     grey = np.array([0.08, 0.08, 0.08])
     solid = boxes(
         [[-0.45, 0, 0.55], [-0.78, 0, 0.75], [0.05, 0, 0.42], [-0.25, 0, 0.95], [-0.42, 0, 1.20],
@@ -191,8 +227,7 @@ def forklift(rng: np.random.Generator, colour: Colour, lift_m: float = 0.08) -> 
     wheels = boxes([[x, y, 0.22] for x in (-0.62, 0.20) for y in (-0.44, 0.44)],
                    [0.44, 0.20, 0.44], RUBBER_BLACK, Material.RUBBER)  # fmt: skip
     beacon = limbs([-0.6, 0, 2.10], [-0.6, 0, 2.22], [0.05, 0.05], [0.05, 0.05], (0.9, 0.4, 0.02), Material.LAMP)
-    mesh = join([solid, posts, mast, forks, wheels, beacon])
-    return Body(ObjectClass.FORKLIFT, mesh, FORKLIFT_SIZE_M, colour, {}, float(rng.uniform(0.7, 1.4)))
+    return join([solid, posts, mast, forks, wheels, beacon])
 
 
 def pallet(rng: np.random.Generator, loaded: bool) -> Body:
@@ -224,8 +259,8 @@ def pallet(rng: np.random.Generator, loaded: bool) -> Body:
                 {"loaded": loaded}, float(rng.uniform(0.7, 1.4)))  # fmt: skip
 
 
-def tote_mesh(paint: F32) -> Mesh:
-    """Open plastic crate with rim and a darker inside."""
+def tote_mesh(paint: F32, label: bool = False) -> Mesh:
+    """Open plastic crate with rim and a darker inside; with a printed label on each side or none."""
     length, width, height = TOTE_SIZE_M
     t = 0.03
     walls = boxes(
@@ -241,11 +276,30 @@ def tote_mesh(paint: F32) -> Mesh:
         [[length, 0.04, 0.04], [length, 0.04, 0.04], [0.04, width, 0.04], [0.04, width, 0.04]],
         paint * 0.85, Material.PLASTIC, bottom=True,
     )  # fmt: skip
-    return join([walls, rim])
+    return join([walls, rim, _labels(paint)] if label else [walls, rim])
 
 
-def tote(rng: np.random.Generator, colour: Colour) -> Body:
-    return Body(ObjectClass.TOTE, tote_mesh(shade(rng, colour)), TOTE_SIZE_M, colour, {},
+def _labels(paint: F32) -> Mesh:
+    """White paper with bars and a coloured band. What is printed follows from the paint alone: a tote keeps its label
+    wherever it is carried."""
+    rng = np.random.default_rng(np.frombuffer(np.asarray(paint, np.float32).tobytes(), np.uint32).tolist())
+    edges = np.cumsum(rng.uniform(0.006, 0.016, 14))
+    edges = 0.18 * (edges / edges[-1] - 0.5)
+    rects = [(-0.11, 0.11, 0.06, 0.22, WHITE_PAPER), (-0.11, 0.11, 0.19, 0.22, PALETTE[any_colour(rng)])]
+    rects += [(float(a), float(b), 0.09, 0.17, RUBBER_BLACK) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    length, width, _ = TOTE_SIZE_M
+    flat = np.array([[[a, low], [b, low], [b, high], [a, high]] for a, b, low, high, _ in rects])
+    out = 0.0015 * np.minimum(np.arange(len(rects)) + 1, 2)[:, None]  # print lies on the paper, paper on the wall
+    sides = []
+    for sign in (1.0, -1.0):
+        far = np.broadcast_to(sign * (width / 2 + out), flat.shape[:2])
+        end = np.broadcast_to(sign * (length / 2 + out), flat.shape[:2])
+        sides += [np.stack([flat[..., 0], far, flat[..., 1]], -1), np.stack([end, flat[..., 0], flat[..., 1]], -1)]
+    return quads(np.concatenate(sides), [c for *_, c in rects] * 4, Material.PLASTIC)
+
+
+def tote(rng: np.random.Generator, colour: Colour, label: bool = False) -> Body:
+    return Body(ObjectClass.TOTE, tote_mesh(shade(rng, colour), label), TOTE_SIZE_M, colour, {},
                 float(rng.uniform(0.6, 1.5)))  # fmt: skip
 
 
@@ -256,8 +310,8 @@ def robot(rng: np.random.Generator, colour: Colour) -> Body:
                 float(rng.uniform(0.7, 1.4)))  # fmt: skip
 
 
-def robot_mesh(paint: F32, carried: Sequence[F32] = ()) -> Mesh:
-    """carried: paints of the totes stacked on the deck."""
+def robot_mesh(paint: F32, carried: Sequence[F32] = (), label: bool = False) -> Mesh:
+    """carried: paints of the totes stacked on the deck, with printed labels or without."""
     dark = (0.03, 0.03, 0.035)
     solid = boxes(
         [[0, 0, 0.19], [0, 0, 0.07], [-0.06, 0, DECK_HEIGHT_M - 0.015], [0.24, 0, 0.58], [0.34, 0, 0.22]],
@@ -270,7 +324,7 @@ def robot_mesh(paint: F32, carried: Sequence[F32] = ()) -> Mesh:
                  [dark, STEEL], [Material.PLASTIC, Material.METAL])  # fmt: skip
     parts = [solid, puck]
     for k, tint in enumerate(carried):
-        parts.append(tote_mesh(tint).moved(-0.10, 0.0, 0.0, DECK_HEIGHT_M + k * TOTE_SIZE_M[2]))
+        parts.append(tote_mesh(tint, label).moved(-0.10, 0.0, 0.0, DECK_HEIGHT_M + k * TOTE_SIZE_M[2]))
     return join(parts)
 
 

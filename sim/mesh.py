@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import ConvexHull
 
 F32 = NDArray[np.float32]
 
@@ -34,6 +35,8 @@ class Material(IntEnum):
     WET = 10
     LAMP = 11
     WALL = 12
+    GLASS = 13
+    FILM = 14
 
 
 MATERIALS: dict[Material, tuple[float, float, float]] = {
@@ -52,6 +55,9 @@ MATERIALS: dict[Material, tuple[float, float, float]] = {
     Material.WET: (0.16, 0.35, 0.60),
     Material.LAMP: (0.30, 0.02, 0.00),
     Material.WALL: (0.45, 0.01, 0.02),
+    # only the little of them that throws light back: what lets it through is no triangle (sim.props.sheet)
+    Material.GLASS: (0.06, 0.70, 0.90),
+    Material.FILM: (0.12, 0.45, 0.50),
 }
 """Chosen to give the spread an automotive 905 nm lidar shows indoors; not measured on one device."""
 
@@ -152,14 +158,51 @@ def limbs(
         part[..., :2] = p[:, None, :2] + ring[None] * r[:, None]
         part[..., 2] = p[:, None, 2]
     vertices[:, -2], vertices[:, -1] = p0, p1
+    return _assemble(vertices, _drum(sides), colour, material)
+
+
+def _drum(sides: int) -> NDArray[np.int64]:
+    """Faces of two rings of vertices and the centres of both."""
     i = np.arange(sides)
     j = (i + 1) % sides
-    faces = np.concatenate([
+    return np.concatenate([
         np.stack([i, j, j + sides], 1), np.stack([i, j + sides, i + sides], 1),
         np.stack([j, i, np.full(sides, 2 * sides)], 1),
         np.stack([i + sides, j + sides, np.full(sides, 2 * sides + 1)], 1),
     ])  # fmt: skip
-    return _assemble(vertices, faces, colour, material)
+
+
+def tubes(
+    start: ArrayLike, end: ArrayLike, radius: ArrayLike, colour: ArrayLike, material: ArrayLike, sides: int = 6,
+) -> Mesh:  # fmt: skip
+    """N round bars or cones of any direction, from start (N, 3) to end (N, 3), closed at both ends. radius: (N, 2) m
+    at start and end, or one for all."""
+    p0 = np.atleast_2d(np.asarray(start, np.float64))
+    p1 = np.broadcast_to(np.asarray(end, np.float64), p0.shape)
+    n = len(p0)
+    r = np.broadcast_to(np.asarray(radius, np.float64), (n, 2))
+    axis = (p1 - p0) / np.linalg.norm(p1 - p0, axis=1, keepdims=True)
+    helper = np.where(np.abs(axis[:, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
+    u = np.cross(axis, helper)
+    u /= np.linalg.norm(u, axis=1, keepdims=True)
+    v = np.cross(axis, u)
+    angle = np.arange(sides) * (2 * math.pi / sides)
+    ring = u[:, None] * np.cos(angle)[:, None] + v[:, None] * np.sin(angle)[:, None]
+    vertices = np.concatenate(
+        [p0[:, None] + r[:, :1, None] * ring, p1[:, None] + r[:, 1:, None] * ring, p0[:, None], p1[:, None]], axis=1
+    )
+    return _assemble(vertices, _drum(sides), colour, material)
+
+
+def quads(corners: ArrayLike, colour: ArrayLike, material: ArrayLike) -> Mesh:
+    """N flat four-sided faces, seen from both sides. corners: (N, 4, 3) m, in order round each."""
+    return _assemble(np.asarray(corners, np.float64), np.array([[0, 1, 2], [0, 2, 3]]), colour, material)
+
+
+def hull(points: ArrayLike, colour: ArrayLike, material: ArrayLike) -> Mesh:
+    """The convex hull of points (N, 3), N >= 4 and not in one plane."""
+    at = np.asarray(points, np.float64)
+    return _assemble(at[None], ConvexHull(at).simplices, colour, material)
 
 
 def flat_polygon(outline: ArrayLike, z_m: float, colour: ArrayLike, material: ArrayLike) -> Mesh:
