@@ -24,6 +24,7 @@ from aislewise.types import (
     WorldObject,
     WorldState,
 )
+from fusion.latest import LatestFrames
 from fusion.occupancy import OccupancyConfig, OccupancyMap
 from fusion.referents import looks_like
 from fusion.tracker import Tracker, TrackerConfig
@@ -39,7 +40,7 @@ class WorldConfig:
     """stale_s: a sensor or robot not heard of for this long is lost. fit: probability from which an
     object fits a phrase that is to be avoided; avoid_existence: from which it is kept away from. settle_m: an avoided object's polygon follows it only
     when it moved or grew by more, so that plans are not redone for noise. mover_margin_m: round people and
-    vehicles, where occupancy learns nothing."""
+    vehicles, where occupancy learns nothing. tracking: without it objects are what each robot's last frame shows."""
 
     stale_s: float = 1.5
     fit: float = 0.5
@@ -48,6 +49,7 @@ class WorldConfig:
     mover_margin_m: float = 0.4
     max_keep_outs: int = 1000
     max_margin_m: float = 20.0
+    tracking: bool = True
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     occupancy: OccupancyConfig = field(default_factory=OccupancyConfig)
 
@@ -78,9 +80,13 @@ class WorldModel:
     def __init__(self, site: SiteMap, config: WorldConfig | None = None) -> None:
         self.site = site
         self.config = config or WorldConfig()
-        self.tracker = Tracker(self.config.tracker)
+        self.tracker: Tracker | LatestFrames = Tracker(self.config.tracker)
+        if not self.config.tracking:
+            self.tracker = LatestFrames(self.config.tracker, self.config.stale_s)
         self.occupancy = OccupancyMap(site, self.config.occupancy)
         self._robots: dict[str, RobotInfo] = {}
+        self._places: F64 | None = None
+        self._row_of: dict[str, int] = {}
         self._keep_outs: dict[str, KeepOut] = {}
         self._requests: dict[str, _Request] = {}
         self._heard: dict[tuple[str, str], int] = {}
@@ -89,9 +95,12 @@ class WorldModel:
 
     def update(self, frame: DetectionFrame) -> None:
         """One robot's detections and sweep."""
-        others = [r.pose for r in self._robots.values() if r.id != frame.robot]
-        self.tracker.update(self._on_open_floor(frame), others)
-        self.occupancy.integrate(frame, others, self._movers(frame))
+        self.tracker.update(self._on_open_floor(frame), self._places_of_others(frame.robot))
+        if frame.local_grid is None:
+            self.occupancy.integrate(frame)
+        else:
+            others = [r.pose for r in self._robots.values() if r.id != frame.robot]
+            self.occupancy.integrate(frame, others, self._movers(frame))
         for sensor in SENSORS:
             key = (frame.robot, sensor)
             # The first frame opens the account of both sensors: one that never came is missing too.
@@ -99,13 +108,21 @@ class WorldModel:
             if sensor in frame.sensors:
                 self._heard[key] = max(opened, frame.stamp_ns)
 
+    def _places_of_others(self, robot: str) -> F64:
+        """(N, 2) where the others of the fleet are. Kept from frame to frame: each frame asks for all of them."""
+        if self._places is None:
+            self._row_of = {name: row for row, name in enumerate(self._robots)}
+            self._places = np.array([(r.pose.x_m, r.pose.y_m) for r in self._robots.values()]).reshape(-1, 2)
+        row = self._row_of.get(robot)
+        return self._places if row is None else np.delete(self._places, row, axis=0)
+
     def _movers(self, frame: DetectionFrame) -> list[tuple[float, float, float]]:
         """(x, y, radius) of people and vehicles, seen now or tracked."""
         found = [d for d in frame.detections if d.cls in MOVERS and np.isfinite([*d.position[:2], *d.size]).all()]
         at = transform_xy(frame.T_map_base, np.array([d.position[:2] for d in found], np.float64).reshape(-1, 2))
-        tracked = [o for o in self.tracker.objects(frame.stamp_ns) if o.cls in MOVERS]
+        places, sizes = self.tracker.movers(MOVERS, frame.stamp_ns)
         spots = [(float(x), float(y), d.size) for (x, y), d in zip(at, found, strict=True)]
-        spots += [(float(o.position[0]), float(o.position[1]), o.size) for o in tracked]
+        spots += [(float(x), float(y), size) for (x, y), size in zip(places, sizes, strict=True)]
         return [(x, y, 0.5 * float(max(size[0], size[1])) + self.config.mover_margin_m) for x, y, size in spots]
 
     def _on_open_floor(self, frame: DetectionFrame) -> DetectionFrame:
@@ -125,11 +142,16 @@ class WorldModel:
         known = self._robots.get(info.id)
         if known is None or info.heard_at_ns >= known.heard_at_ns:
             self._robots[info.id] = info
+            if known is None:
+                self._places = None
+            elif self._places is not None:
+                self._places[self._row_of[info.id]] = info.pose.x_m, info.pose.y_m
 
     def remove_robot(self, robot: str) -> None:
         """A robot that left the fleet."""
         if self._robots.pop(robot, None) is None:
             raise NotFoundError(f"no robot {robot!r}")
+        self._places = None
         self._heard = {key: ns for key, ns in self._heard.items() if key[0] != robot}
 
     def add_keep_out(self, keep_out: KeepOut) -> None:

@@ -18,7 +18,7 @@ from aislewise.settings import check, setting
 from aislewise.sitemap import SiteMap
 from aislewise.types import GroundedInstruction, GroundingStatus, Instruction, WorldState
 from fusion.grounding import ground
-from fusion.world import WorldModel
+from fusion.world import WorldConfig, WorldModel
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class WorldNodeConfig:
     occupancy_period_s: float = setting(5.0, "between two occupancy grids, s", low=0.1, high=600.0)
     patience_s: float = setting(
         60.0, "how long an instruction whose object is not seen yet is tried again, s", low=0.0, high=86_400.0
+    )
+    tracking: bool = setting(
+        True, "false: objects are what each robot's last frame shows, none is followed over time: shows what tracking is worth", live=False
     )
     avoid_margin_m: float = setting(0.5, "kept round objects that an instruction says to avoid, m", low=0.0, high=20.0)
 
@@ -73,7 +76,7 @@ class WorldNode(ManagedNode):
     def start(self, site: SiteMap) -> None:
         """Everything that needs to know the site."""
         self.site = site
-        self.world, self.last_state = WorldModel(site), None
+        self.world, self.last_state = WorldModel(site, WorldConfig(tracking=self.settings.tracking)), None
         self.listen(topics.INSTRUCTION, self.on_instruction)
         self.find_robots()
         self.every(1.0, self.find_robots)

@@ -52,6 +52,9 @@ class PlannerConfig:
     # Search
     replan_period_s: float = setting(10.0, "between re-sequencings when nothing has changed, s", low=0.0, high=3600.0)
     replan_min_s: float = setting(1.0, "between re-sequencings at least, s", low=0.0, high=3600.0)
+    replanning: bool = setting(
+        True, "false: an order stays with its first robot, and what blocks the way is waited for: shows what re-planning is worth", live=False
+    )
     stickiness_s: float = setting(
         10.0, "gain that moving an order to another robot must bring, s", low=0.0, high=3600.0
     )
@@ -89,7 +92,7 @@ class PlannerConfig:
         for name, value in data.items():
             if name not in kinds:
                 raise InputError(f"config.{name}", "no such setting")
-            wanted = {"int": (int,), "float": (int, float), "str": (str,)}[str(kinds[name])]
-            if isinstance(value, bool) or not isinstance(value, wanted):
+            wanted = {"bool": (bool,), "int": (int,), "float": (int, float), "str": (str,)}[str(kinds[name])]
+            if (isinstance(value, bool) and wanted != (bool,)) or not isinstance(value, wanted):
                 raise InputError(f"config.{name}", f"{value!r}", f"must be {kinds[name]}")
         return PlannerConfig(**data)

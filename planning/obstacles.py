@@ -40,6 +40,12 @@ class Blocked:
     forbidden: Bool
     why: dict[int, str]
 
+    @staticmethod
+    def nothing(size: int) -> Blocked:
+        """On a site of so many cells."""
+        none = np.zeros(size, np.bool_)
+        return Blocked(none, none.copy(), none.copy(), {})
+
     @property
     def any(self) -> Bool:
         return self.standing | self.passing
@@ -209,10 +215,20 @@ class Obstacles:
         taken = cell_of[(grid.data.ravel() >= OCCUPIED) & (cell_of >= 0)]
         count = np.bincount(taken, minlength=self._open.size)
         occupied = (count * fraction >= MIN_OCCUPIED) & (count >= np.where(fraction < 0.25, 2, 1))
-        for xy in robots_xy:
-            gap = np.abs(self._centres - xy).max(1)
-            occupied[gap < 0.9 * self._site.resolution_m] = False
+        occupied[self._beside(robots_xy)] = False
         return occupied & self._open
+
+    def _beside(self, robots_xy: F64) -> NDArray[np.int64]:
+        """Cells of which robots (N, 2) cover some: their centres are nearer than 0.9 of a cell along both axes."""
+        site = self._site
+        steps = np.array([(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
+        home = np.floor((robots_xy - (site.x_m, site.y_m)) / site.resolution_m).astype(np.int64)
+        col, row = np.moveaxis(home[:, None] + steps, 2, 0)
+        inside = (col >= 0) & (col < site.width) & (row >= 0) & (row < site.height)
+        cells = np.where(inside, row * site.width + col, 0)
+        gap = np.abs(self._centres[cells] - robots_xy[:, None]).max(axis=2)
+        out: NDArray[np.int64] = cells[inside & (gap < 0.9 * site.resolution_m)]
+        return out
 
     def _grid_lookup(self, grid: GridMap) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """(fine cell -> site cell or -1, share of a site cell's inner part that one fine cell covers)."""

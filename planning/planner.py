@@ -84,7 +84,8 @@ class Planner:
 
     def reconfigure(self, config: PlannerConfig) -> None:
         """Other settings from the next step on; those that loads and waiting places rest on stay as they are."""
-        config = replace(config, capacity=self.config.capacity, queue_gap=self.config.queue_gap)
+        kept = self.config
+        config = replace(config, capacity=kept.capacity, queue_gap=kept.queue_gap, replanning=kept.replanning)
         self.config, self._abilities, self._stale = config, config.abilities(), True
         self._ledger.config = self._fleet.config = self._obstacles.config = self._power.config = config
         self._fleet.graph.lookahead = config.lookahead
@@ -115,8 +116,9 @@ class Planner:
                 continue
             if robot.online:
                 self._decisions.append(Decision(robot.id, "left out", robot.info.problem))
-            self._sequences.pop(robot.id, None)
-            self._ledger.release(robot.id)
+            if self.config.replanning:
+                self._sequences.pop(robot.id, None)
+                self._ledger.release(robot.id)
             if now_ns - robot.info.heard_at_ns > to_ns(self.config.lost_after_s):
                 self._ledger.robot_gone(robot.id, now_ns)
 
@@ -137,7 +139,8 @@ class Planner:
     def _close(self, blocked: Blocked) -> tuple[Bool, I64]:
         """(H * W,) cells nobody may enter now, and what entering the others costs. A robot caught in
         a keep-out finds a way out of it open."""
-        if self._standing is None or not np.array_equal(blocked.standing, self._standing):
+        changed = self._standing is None or not np.array_equal(blocked.standing, self._standing)
+        if changed and self.config.replanning:
             self._standing = blocked.standing
             self._open_tables = DistanceTables(self.site.free & ~blocked.standing.reshape(self.site.cells.shape))
             self._stale = True
@@ -176,18 +179,22 @@ class Planner:
         if self._dispatched_ns >= 0 and not due:
             return
         self._dispatched_ns, self._stale = now_ns, False
+        blocked = blocked if self.config.replanning else Blocked.nothing(self.site.cells.size)
         robots = [r for r in self._fleet.robots.values() if r.able]
         laden = {load.robot for load in self._ledger.loads.values() if load.state in ON_BOARD}
         busy = {robot for robot, stops in self._sequences.items() if stops} | laden
         decided = self._power.assign(robots, laden, busy, self._open_tables, blocked.standing)
         self._decisions += decided
         candidates = [self._candidate(r, blocked) for r in robots]
-        before = {r.id: self._sequences.get(r.id, ()) for r in robots}
+        kept = {} if self.config.replanning else self._begun()
+        promised = {self._ledger.loads[stop.load].order.order_id for stops in kept.values() for stop in stops}
+        before = {r.id: self._sequences.get(r.id, ()) for r in robots if r.id not in kept}
         result = self._dispatcher(
-            candidates, self._ledger.jobs, before, self._open_tables, blocked.standing,
-            lambda cell: blocked.why.get(cell, "an obstacle"), now_ns,
-        )
-        self._sequences, self._solver, self._waiting = result.sequences, result.solver, result.waiting
+            [c for c in candidates if c.robot not in kept],
+            {order_id: job for order_id, job in self._ledger.jobs.items() if order_id not in promised},
+            before, self._open_tables, blocked.standing, lambda cell: blocked.why.get(cell, "an obstacle"), now_ns,
+        )  # fmt: skip
+        self._sequences, self._solver, self._waiting = kept | result.sequences, result.solver, result.waiting
         self._decisions += result.decisions
         for robot, stops in self._sequences.items():
             for stop in stops:
@@ -198,6 +205,15 @@ class Planner:
         for order_id, (reason, is_blocked) in list(self._waiting.items()):
             if order_id in self._ledger.jobs:
                 self._ledger.wait(order_id, reason, now_ns, is_blocked)
+
+    def _begun(self) -> dict[str, tuple[Stop, ...]]:
+        """What robots still have to do of the sequences they were given, of those too that cannot work now."""
+        live = self._ledger.loads
+        left = {
+            robot: tuple(s for s in stops if s.load in live and live[s.load].state is not LoadState.DELIVERED)
+            for robot, stops in self._sequences.items()
+        }
+        return {robot: stops for robot, stops in left.items() if stops}
 
     def _candidate(self, robot: Robot, blocked: Blocked) -> Candidate:
         cell = self._fleet.graph.end_cell(robot.id)
@@ -260,6 +276,7 @@ class Planner:
             costs=costs,
             names=[r.id for r in robots],
             headings=[self._fleet.heading(r) for r in robots],
+            detours=self.config.replanning,
         )
         names = [r.id for r in robots]
         wrong = check_paths(self.site.free, starts, None, paths, allow_rotation=False)

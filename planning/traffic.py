@@ -44,6 +44,7 @@ class TrafficPlanner:
         costs: ArrayLike | None = None,
         names: Sequence[Hashable] | None = None,
         headings: ArrayLike | None = None,
+        detours: bool = True,
     ) -> I32:
         """Paths (horizon + 1, N) int32 of cells, row 0 = starts; each step is a safe joint move.
 
@@ -53,7 +54,8 @@ class TrafficPlanner:
         blocked: (H * W,) bool, cells nobody enters now. costs: (H * W,) ints 1 to MAX_COST of crossing
         each cell (wet floor, congestion). names: identity of each robot between calls, if the number of
         robots may change. headings: (N,) where each robot looks, as the difference to the cell ahead, 0 =
-        unknown: of ways as short, robots take the one with fewer corners; None: corners do not matter. Raises InputError."""
+        unknown: of ways as short, robots take the one with fewer corners; None: corners do not matter. detours: routes
+        lead round blocked cells; else they are waited for, however long. Raises InputError."""
         if horizon < 1:
             raise InputError("horizon", f"{horizon}", "at least 1")
         now = self._cells("starts", starts)
@@ -67,7 +69,7 @@ class TrafficPlanner:
         if len(keys) != count or len(urgency) != count:
             raise InputError("names" if len(keys) != count else "priorities", "wrong length", count)
 
-        self._tables.reprice(self._prices(shut, costs))
+        self._tables.reprice(self._prices(shut if detours else np.zeros_like(shut), costs))
         pool, slots = self._tables.rows(targets)
         slots[slots >= 0] = np.where(
             pool[slots[slots >= 0], now[slots >= 0]] < UNREACHABLE, slots[slots >= 0], -1

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aislewise.errors import InputError
 from aislewise.types import KeepOut, ObjectClass, Order, OrderLine, TaskKind, Waypoint
 from planning.planner import Planner, PlannerConfig
 from planning.rehearsal import Rehearsal
@@ -93,6 +94,50 @@ def test_an_aisle_blocked_mid_run_is_driven_round(make: Any) -> None:
     assert loop.states() == {"o": "DONE"}
     assert all(4 * width + 4 not in track for track in loop.floor.tracks.values())
     assert loop.floor.violations == []
+
+
+def carriers(loop: Any) -> dict[str, set[str]]:
+    """Order -> the robots that ever had it in their plans."""
+    out: dict[str, set[str]] = {}
+    for plan in loop.plans:
+        for robot in plan.robots:
+            for task in robot.tasks:
+                if task.order_id:
+                    out.setdefault(task.order_id, set()).add(robot.robot)
+    return out
+
+
+@RELAXED
+@given(seed=st.integers(0, 10_000), robots=st.integers(2, 6))
+def test_without_replanning_every_order_stays_with_its_first_robot(make: Any, seed: int, robots: int) -> None:
+    loop = random_loop(make, seed, robots, 6, 4, replanning=False)
+    loop.run(4000)
+    assert set(loop.states().values()) == {"DONE"} and loop.floor.violations == []
+    assert all(len(names) == 1 for names in carriers(loop).values())
+
+
+@pytest.mark.parametrize("replanning", [True, False])
+def test_without_replanning_a_blocked_aisle_is_waited_for(make: Any, replanning: bool) -> None:
+    site = make.site()
+    loop = make.loop(site, [0, 2], [make.order("o", ("face-2-1", "station-1"))], replanning=replanning)
+    loop.run(4)
+    spot = 4 * site.width + 4
+    loop.known["objects"] = (make.seen("pallet", ObjectClass.PALLET, site.centre(spot)),)
+    loop.run(300)
+    assert loop.states() == {"o": "DONE" if replanning else "ASSIGNED"}
+    loop.known["objects"] = ()
+    loop.run(300)
+    assert loop.states() == {"o": "DONE"} and loop.floor.violations == []
+
+
+def test_replanning_is_settled_when_the_planner_starts(make: Any) -> None:
+    loop = make.loop(make.site(), [0], [], replanning=False)
+    loop.planner.reconfigure(PlannerConfig(replanning=True, pick_s=9.0))
+    assert not loop.planner.config.replanning and loop.planner.config.pick_s == 9.0
+    assert not PlannerConfig.from_json({"replanning": False}).replanning
+    for wrong in ({"replanning": 1}, {"pick_s": True}):
+        with pytest.raises(InputError):
+            PlannerConfig.from_json(wrong)
 
 
 def test_an_order_behind_a_closure_waits_with_a_reason_and_goes_on_when_it_opens(make: Any) -> None:
@@ -207,6 +252,18 @@ def test_orders_of_a_silent_robot_go_to_another_and_its_cells_stay_shut(make: An
     assert loop.store.get("o").robot == "r1"
     assert not held & set(loop.floor.tracks["r1"][5:])
     assert loop.floor.violations == []
+
+
+def test_without_replanning_nobody_takes_over_from_a_silent_robot(make: Any) -> None:
+    loop = make.loop(make.site(), [0, 8], [make.order("o", ("face-0-1", "station-2"))], replanning=False)
+    loop.run(2)
+    (carrier,) = carriers(loop)["o"]
+    loop.floor.robots[carrier].silent = True
+    loop.run(200)
+    assert loop.states() == {"o": "ASSIGNED"} and carriers(loop)["o"] == {carrier}
+    loop.floor.robots[carrier].silent = False
+    loop.run(200)
+    assert loop.states() == {"o": "DONE"} and loop.floor.violations == []
 
 
 def test_a_silent_robot_in_front_of_a_station_makes_orders_wait_with_a_reason(make: Any) -> None:
