@@ -107,4 +107,15 @@ def distort(xy: F64, model: str, d: F64) -> F64:
     return out
 
 
+def undistort(xy: F64, model: str, d: F64, tolerance: float = 1e-4) -> F64:
+    """The ideal image points that `distort` puts at xy (..., 2): a fixed point, as OpenCV's undistortPoints finds it.
+    Raises InputError where there is none: that lens folds the picture over before it reaches xy."""
+    ideal = np.array(xy, np.float64)
+    for _ in range(50):
+        ideal = np.clip(ideal + xy - distort(ideal, model, d), -10.0, 10.0)
+    if not np.abs(distort(ideal, model, d) - xy).max(initial=0.0) < tolerance:
+        raise InputError("camera.distortion", f"{tuple(float(v) for v in d)}", "a lens that covers its whole picture")
+    return ideal
+
+
 _COEFFICIENTS = {"plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}

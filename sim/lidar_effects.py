@@ -13,7 +13,7 @@ from sim.shading import TABLE
 PULSE_M = 0.45
 """Surfaces nearer together than this blur into one return: half the length of a 3 ns pulse. The range then lies
 between them (mixed pixels)."""
-EDGE_M, EDGE_SHARE = 0.15, 0.04
+EDGE_M, EDGE_SHARE = 0.12, 0.015
 """A pulse is looked at closely where its neighbours' ranges differ by so much, plus that share of the range."""
 SAMPLES = 5
 """Rays by which such a pulse is looked at: its middle, and four half-way out to its rim."""

@@ -10,7 +10,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from aislewise.errors import InputError
+from aislewise.geometry import undistort
 
 RETURNS = ("first", "strongest", "last", "dual")
 
@@ -166,6 +169,12 @@ class CameraSetup:
         within("sensors.camera.hfov_deg", self.hfov_deg, 10.0, 150.0)
         for value in self.distortion:
             within("sensors.camera.distortion", value, -1.0, 1.0)
+        half = math.tan(math.radians(self.hfov_deg / 2))
+        corner = half * np.array([[1.0, self.height / self.width], [-1.0, -self.height / self.width]])
+        try:
+            undistort(corner, "plumb_bob", np.array(self.distortion))
+        except InputError as error:
+            raise InputError("sensors.camera.distortion", error.message, error.limit) from error
         within("sensors.camera.rolling_shutter_s", self.rolling_shutter_s, 0.0, 0.2)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aislewise.errors import InputError
-from aislewise.geometry import camera_mount, distort, intrinsics, matrix
+from aislewise.geometry import camera_mount, intrinsics, matrix, undistort
 from aislewise.types import F32, F64, U8, CameraModel, Pose2D
 from sim.camera_effects import add_glare, bloom, expose, settings, smear, sources
 from sim.depth import measure_depth
@@ -151,8 +151,6 @@ class CameraConfig(_Sent):
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"camera.{name}", f"{getattr(self, name)}", f"{low} to {high}")
-        if any(self.distortion):
-            self._ideal(np.array([[0.5, 0.5], [self.width - 0.5, self.height - 0.5], [0.5, self.height / 2]]))
 
     @cached_property
     def model(self) -> CameraModel:
@@ -166,24 +164,13 @@ class CameraConfig(_Sent):
         model = self.model
         u, v = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
         if any(self.distortion):
-            u, v = np.moveaxis(self._ideal(np.stack([u, v], axis=-1)), -1, 0)
+            focal, centre = model.K[0, 0], model.K[:2, 2]
+            bent = (np.stack([u, v], axis=-1) - centre) / focal
+            u, v = np.moveaxis(undistort(bent, "plumb_bob", np.array(self.distortion)) * focal + centre, -1, 0)
         rays = np.stack([u, v, np.ones_like(u)], axis=-1).reshape(-1, 3)
         rays = rays @ np.linalg.inv(model.K).T @ model.T_base_camera[:3, :3].T
         unit: F32 = (rays / np.linalg.norm(rays, axis=1, keepdims=True)).astype(np.float32)
         return unit
-
-    def _ideal(self, uv: F64) -> F64:
-        """Where the pixels uv (..., 2) would be without the lens's distortion. Raises InputError where that lens gives no
-        picture there: it folds the image over."""
-        K, d = self.model.K, np.array(self.distortion)
-        focal, centre = np.array([K[0, 0], K[1, 1]]), K[:2, 2]
-        wanted = (uv - centre) / focal
-        ideal = wanted.copy()
-        for _ in range(50):  # a fixed point, as in OpenCV's undistortPoints
-            ideal = np.clip(ideal + wanted - distort(ideal, "plumb_bob", d), -10.0, 10.0)
-        if np.abs(distort(ideal, "plumb_bob", d) - wanted).max() * focal[0] > 0.02:
-            raise InputError("sensors.camera.distortion", f"{self.distortion}", "a lens that covers its picture")
-        return np.asarray(ideal * focal + centre)
 
     @cached_property
     def row_of(self) -> I32:
