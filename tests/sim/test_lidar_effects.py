@@ -48,10 +48,10 @@ def _in_map(points: F64, poses: F64, of: F64) -> F64:
 @given(st.floats(-1.5, 1.5), st.floats(-1.2, 1.2))
 def test_points_of_a_moving_lidar_lie_on_the_walls_once_each_is_placed_from_where_it_was_taken(v: float, w: float) -> None:
     twist = Twist(v, w)
-    config = LidarConfig(columns=720)
+    fired_s = -(719 - np.arange(720)) / 720 * 0.1  # a turn takes 0.1 s and ends now
     points = _turn(_scene(), twist, moving=True, range_noise_m=0.0).points.astype(np.float64)
     column = np.rint((np.arctan2(points[:, 1], points[:, 0]) + math.pi) / (2 * math.pi) * 720).astype(int) % 720
-    placed = _in_map(points, trail(HERE, twist, config.column_s), column)
+    placed = _in_map(points, trail(HERE, twist, fired_s), column)
     assert _off_the_walls(placed).max() < 0.005
     taken_as_still = _off_the_walls(_in_map(points, matrix(HERE)[None], np.zeros(len(points), int)))
     assert taken_as_still.max() >= 0.02 * max(abs(v), abs(w) * 7.0) - 0.005
