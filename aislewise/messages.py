@@ -218,6 +218,23 @@ def to_route_msg(plan: RobotPlan, plan_version: int, stamp_ns: int) -> Any:
     )
 
 
+class Newest:
+    """Refuses messages that newer ones have overtaken: a network may deliver late, twice and in another order."""
+
+    def __init__(self, most_late_s: float = 30.0) -> None:
+        """most_late_s: a stamp further back is of a clock that began anew, as a simulation's does."""
+        self._most_late_ns = int(most_late_s * NS_PER_S)
+        self._stamps: dict[str, int] = {}
+
+    def check(self, key: str, stamp: Any) -> None:
+        """key: what the message is about; stamp: builtin_interfaces/Time. A message that comes twice passes. Raises
+        InputError."""
+        stamp_ns, newest_ns = from_stamp(stamp), self._stamps.get(key, 0)
+        if newest_ns - self._most_late_ns <= stamp_ns < newest_ns:
+            raise InputError("header.stamp", f"{stamp_ns} came after {newest_ns}", "not older than the one before")
+        self._stamps[key] = stamp_ns
+
+
 def from_route_msg(msg: Any) -> tuple[str, int, list[Waypoint]]:
     """(robot, first_seq, waypoints). Sequence ids must rise one by one."""
     points = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,7 @@ from aislewise.types import (
     Phrase,
     Pose2D,
     RobotInfo,
+    RobotMode,
     WorldObject,
     WorldState,
 )
@@ -32,6 +34,8 @@ from fusion.tracker import Tracker, TrackerConfig
 Predicate = Callable[[WorldObject], bool]
 
 SENSORS = ("camera", "lidar")
+REMEMBERED_FRAMES = 32
+"""Of each robot: a frame that comes a second time is known by its stamp."""
 MOVERS = (ObjectClass.PERSON, ObjectClass.FORKLIFT)
 
 
@@ -90,11 +94,18 @@ class WorldModel:
         self._keep_outs: dict[str, KeepOut] = {}
         self._requests: dict[str, _Request] = {}
         self._heard: dict[tuple[str, str], int] = {}
+        self._taken: dict[str, deque[int]] = {}
         self._version = 0
         self._requested = 0
 
     def update(self, frame: DetectionFrame) -> None:
-        """One robot's detections and sweep."""
+        """One robot's detections and sweep. Ignored: one that came before (evidence must not count twice), and that
+        of a robot which says that it has lost its way (what it sees would stand in wrong places)."""
+        taken = self._taken.setdefault(frame.robot, deque(maxlen=REMEMBERED_FRAMES))
+        known = self._robots.get(frame.robot)
+        if frame.stamp_ns in taken or (known is not None and known.mode is RobotMode.LOST):
+            return
+        taken.append(frame.stamp_ns)
         self.tracker.update(self._on_open_floor(frame), self._places_of_others(frame.robot))
         if frame.local_grid is None:
             self.occupancy.integrate(frame)
@@ -136,10 +147,15 @@ class WorldModel:
         return replace(frame, detections=tuple(d for d in frame.detections if id(d) not in hidden))
 
     def robot(self, info: RobotInfo) -> None:
-        """A robot's own report; older ones than the last are ignored."""
+        """A robot's own report; older ones than the last are ignored. Of a robot that has lost its way the last place
+        counts that it was sure of; one that never was is not taken in."""
         if not info.id or not _finite(info.pose):
             raise InputError("robot.pose", f"{info.id!r:.40} at {info.pose}", "an id and finite numbers")
         known = self._robots.get(info.id)
+        if info.mode is RobotMode.LOST:
+            if known is None:
+                return
+            info = replace(info, pose=known.pose)
         if known is None or info.heard_at_ns >= known.heard_at_ns:
             self._robots[info.id] = info
             if known is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,15 @@ from planning.execute import ReleaseGraph
 
 Bool = NDArray[np.bool_]
 ASTRAY_CELLS = 1.5  # a robot farther than this from all its cells was moved by someone
+AT_WORK = (RobotMode.ACTING, RobotMode.CHARGING)
 CENTRED = 0.2  # of a cell: a robot this near to the centre stands in its cell alone
 
 
 @dataclass(slots=True)
 class Robot:
     """pending: released waypoints not yet completed; loads: load id per pending action's seq (-1: charge);
-    withdrawn: cell per seq taken back at withdrawn_ns, until settle_until_ns; moved_ns: last progress."""
+    withdrawn: cell per seq taken back at withdrawn_ns, until settle_until_ns; moved_ns: last progress; foreign: it is
+    at an action that an earlier planner sent, and will be sent nothing until that is over."""
 
     id: str
     info: RobotInfo
@@ -44,11 +46,16 @@ class Robot:
     withdrawn: dict[int, int] = field(default_factory=dict)
     withdrawn_ns: int = 0
     online: bool = True
+    foreign: bool = False
 
     @property
     def able(self) -> bool:
         """It is heard of and says that it can carry out what it is sent."""
         return self.online and not self.info.problem
+
+    @property
+    def silent(self) -> bool:
+        return not self.online and self.info.mode is not RobotMode.LOST
 
     @property
     def acting(self) -> bool:
@@ -75,33 +82,39 @@ class Fleet:
         self._site, self.config = site, config
         self.graph = ReleaseGraph(site.free, lookahead=config.lookahead)
         self.robots: dict[str, Robot] = {}
+        self.enrolled: list[str] = []
         self._shut_until: dict[int, int] = {}
 
     # --- hearing -------------------------------------------------------------------------------
 
     def hear(self, infos: Sequence[RobotInfo], now_ns: int) -> tuple[list[Done], list[int], bool]:
         """Take in the robots' reports: (actions done, loads whose released action a robot has lost,
-        whether robots came or went)."""
+        whether robots came or went). `enrolled` then says who begins anew: what those carry only they know. A robot
+        that has lost its way holds the cell where it last knew where it was."""
         done: list[Done] = []
         lost: list[int] = []
         changed = False
         timeout = to_ns(self.config.robot_timeout_s)
+        self.enrolled = []
         for info in sorted(infos, key=lambda r: r.id):
-            fresh = now_ns - info.heard_at_ns <= timeout and info.mode is not RobotMode.LOST
+            heard = now_ns - info.heard_at_ns <= timeout
+            fresh = heard and info.mode is not RobotMode.LOST
             robot = self.robots.get(info.id)
             changed |= robot is not None and robot.info.problem != info.problem
-            if fresh and (robot is None or self._out_of_step(robot, info)):
+            if (heard and robot is None) or (fresh and robot is not None and self._out_of_step(robot, info)):
                 lost += robot.loads.values() if robot else []
                 changed |= self._enrol(info, now_ns)
             elif robot is not None and fresh:
                 changed |= not robot.online
                 robot.online = True
                 done += self._advance(robot, info, now_ns)
-        heard = {info.id: info for info in infos}
+        reports = {info.id: info for info in infos}
         for robot in self.robots.values():
-            info = heard.get(robot.id, robot.info)
+            info = reports.get(robot.id, robot.info)
             if robot.online and (now_ns - info.heard_at_ns > timeout or info.mode is RobotMode.LOST):
                 robot.online, changed = False, True
+            if info.mode is RobotMode.LOST:  # what it says of its place and route counts no more
+                robot.info = replace(robot.info, mode=info.mode, problem=info.problem)
         return done, lost, changed
 
     def _out_of_step(self, robot: Robot, info: RobotInfo) -> bool:
@@ -132,7 +145,10 @@ class Fleet:
             except ConflictError:
                 continue
             settle = now_ns + to_ns(self.config.settle_s)
-            self.robots[info.id] = Robot(info.id, info, cell, info.reached_seq + 1, now_ns, settle)
+            self.robots[info.id] = Robot(
+                info.id, info, cell, info.reached_seq + 1, now_ns, settle, foreign=info.mode in AT_WORK
+            )
+            self.enrolled.append(info.id)
             return True
         return False
 
@@ -153,6 +169,7 @@ class Fleet:
         if self._gap(info, entered) < self._gap(info, robot.cell):
             self._went_on(robot, info)
         robot.info = info
+        robot.foreign &= info.mode in AT_WORK
         if not robot.pending:
             robot.moved_ns = now_ns
         return done
@@ -248,14 +265,14 @@ class Fleet:
     def wrecks(self) -> dict[int, str]:
         """Cells held by robots that are silent (whether they are there nobody knows) or cannot carry on, and why."""
         return {
-            cell: f"robot {robot.id}: {robot.info.problem}" if robot.online else f"silent robot {robot.id}"
+            cell: f"silent robot {robot.id}" if robot.silent else f"robot {robot.id}: {robot.info.problem or 'lost'}"
             for robot in self.robots.values() if not robot.able for cell in self.graph.held(robot.id)
         }  # fmt: skip
 
     # --- sending -------------------------------------------------------------------------------
 
     def settling(self, robot: Robot, now_ns: int) -> bool:
-        return now_ns < robot.settle_until_ns
+        return robot.foreign or now_ns < robot.settle_until_ns
 
     def send_cells(self, released: dict[str, list[int]]) -> None:
         for robot_id, cells in released.items():

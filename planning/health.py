@@ -68,6 +68,8 @@ def store_concern(store: OrderStore | None, path: str) -> Concern:
         values |= {"open orders": str(store.open_count()), "changes": str(store.last_seq())}
     except AislewiseError as error:
         return Concern("store", Level.ERROR, str(error), values)
+    if store.trouble:
+        return Concern("store", Level.ERROR, f"cannot be written: {store.trouble}", values)
     return Concern("store", values=values)
 
 

@@ -21,7 +21,9 @@ from aislewise.sitemap import SiteMap
 from aislewise.types import Order, OrderRecord, OrderState, RobotInfo
 from planning.config import PlannerConfig
 from planning.distance import connectivity
+from planning.journal import Journal
 from planning.orders import OPEN_STATES
+from planning.sqlite import StoreError
 from planning.store import OrderStore
 
 PAGE = 1000
@@ -87,10 +89,12 @@ class Job:
 
 
 class Ledger:
-    """Orders in work. Every state change goes to the store before it is acted on."""
+    """Orders in work. Every state change goes to the store before it is acted on: while the store cannot be
+    written, nothing new is picked. What is on board is still brought, and written down later."""
 
     def __init__(self, site: SiteMap, store: OrderStore, config: PlannerConfig) -> None:
         self._site, self._store, self.config = site, store, config
+        self._journal = Journal(store)
         self._label = connectivity(site.free).label
         self._next_load = 0
         self._due: list[OrderRecord] = []
@@ -109,17 +113,19 @@ class Ledger:
     # --- taking in -----------------------------------------------------------------------------
 
     def take_in(self, robots: Iterable[RobotInfo], now_ns: int) -> bool:
-        """Orders released and cancellations asked for since the last call; whether there were any."""
+        """Orders released and cancellations asked for since the last call; whether there were any. Raises
+        StoreError when they cannot be read; a later call goes on from there."""
         changed = False
+        self._journal.flush()
         present = {robot.id: robot for robot in robots}
         self._first_ns = now_ns if self._first_ns < 0 else self._first_ns
         while events := self._store.events(self._seen_seq, PAGE):
-            self._seen_seq = events[-1].seq
             for event in events:
                 if event.state is OrderState.CANCELLING:
                     changed |= self._cancel(event.order_id, now_ns)
                 elif event.state is OrderState.RECEIVED and event.order_id not in self.jobs:
                     self._due.append(self._store.get(event.order_id))
+                self._seen_seq = event.seq
         waiting = []
         for record in {r.order.order_id: r for r in self._due}.values():
             early = record.order.release_ns > now_ns and record.state is OrderState.RECEIVED
@@ -164,9 +170,20 @@ class Ledger:
             if load.line < record.lines_done:
                 load.state, load.robot = LoadState.DELIVERED, record.robot
         for robot in robots:
-            aboard = robot.load.count(job.order.order_id)
-            for load in [item for item in job.loads if item.state is LoadState.WAITING][:aboard]:
-                load.state, load.robot, job.robot = LoadState.ABOARD, robot.id, robot.id
+            self._find_aboard(job, robot)
+
+    @staticmethod
+    def _find_aboard(job: Job, robot: RobotInfo) -> None:
+        """What the robot reports to carry, beyond what is known to be on board, was picked without our knowing."""
+        known = sum(item.robot == robot.id and item.state in ON_BOARD for item in job.loads)
+        missing = max(0, robot.load.count(job.order.order_id) - known)
+        for load in [item for item in job.loads if item.state is LoadState.WAITING][:missing]:
+            load.state, load.robot, job.robot = LoadState.ABOARD, robot.id, robot.id
+
+    def found(self, robot: RobotInfo) -> None:
+        """A robot that did what we had not sent, or took back too late: it may have picked something."""
+        for job in self.jobs.values():
+            self._find_aboard(job, robot)
 
     def _cut(self, order: Order) -> list[Load]:
         """An order's loads; raises InputError naming the line that cannot be served on this site."""
@@ -203,16 +220,18 @@ class Ledger:
 
     # --- progress ------------------------------------------------------------------------------
 
-    def begin(self, load: Load, robot: str, now_ns: int) -> None:
-        """The action on the load is released: from now on its order is this robot's."""
+    def begin(self, load: Load, robot: str, now_ns: int) -> bool:
+        """The action on the load is to be released: from now on its order is this robot's. False when that could not
+        be written down: a planner that comes after this one would send somebody else."""
         if load.state is LoadState.ABOARD:
             load.state = LoadState.DROPPING
-            return
+            return True
         job = self.jobs[load.order.order_id]
+        if not job.cancelling and not self._move(job, OrderState.RUNNING, now_ns, robot=robot):
+            return False
         job.robot = load.robot = robot
         load.state = LoadState.COMMITTED
-        if not job.cancelling:
-            self._move(job, OrderState.RUNNING, now_ns, robot=robot)
+        return True
 
     def take_back(self, load: Load, now_ns: int) -> None:
         """The released action was withdrawn before it was begun."""
@@ -236,8 +255,8 @@ class Ledger:
         open_lines = {item.line for item in job.loads if item.state is not LoadState.DELIVERED}
         job.lines_done = min(open_lines, default=len(job.order.lines))
         if not job.cancelling:
-            state = OrderState.RUNNING if open_lines else OrderState.DONE
-            self._move(job, state, now_ns, lines_done=job.lines_done)
+            job.state = OrderState.RUNNING if open_lines else OrderState.DONE
+            self._journal.put(job.order.order_id, job.state, now_ns, lines_done=job.lines_done)
         self._close_if_over(job, now_ns)
 
     def promise(self, order_id: str, robot: str, driving: bool, now_ns: int) -> None:
@@ -279,7 +298,7 @@ class Ledger:
             return False
         job = self.jobs.get(order_id)
         if job is None:
-            self._store.transition(order_id, OrderState.CANCELLED, now_ns, "CANCELLED: not begun")
+            self._journal.put(order_id, OrderState.CANCELLED, now_ns, "CANCELLED: not begun")
             self._due = [r for r in self._due if r.order.order_id != order_id]
             return True
         job.cancelling, job.state = True, OrderState.CANCELLING
@@ -295,7 +314,7 @@ class Ledger:
         if job.cancelling:
             count = len(job.loads)
             reason = f"CANCELLED: {count} load(s) already on board were delivered" if count else "CANCELLED: not begun"
-            self._store.transition(job.order.order_id, OrderState.CANCELLED, now_ns, reason, lines_done=job.lines_done)
+            self._journal.put(job.order.order_id, OrderState.CANCELLED, now_ns, reason, lines_done=job.lines_done)
         self._forget(job)
 
     def _give_up(self, job: Job, reason: str, now_ns: int) -> None:
@@ -308,7 +327,7 @@ class Ledger:
             return
         begun = state in (OrderState.RUNNING, OrderState.CANCELLING)
         final = OrderState.FAILED if begun else OrderState.UNROUTABLE
-        self._store.transition(order_id, final, now_ns, reason)
+        self._journal.put(order_id, final, now_ns, reason)
         self.refused[order_id] = reason
 
     def _forget(self, job: Job) -> None:
@@ -317,15 +336,18 @@ class Ledger:
             self.loads.pop(load.id, None)
 
     def _move(
-        self, job: Job, state: OrderState, now_ns: int, reason: str = "", robot: str = "", lines_done: int | None = None
-    ) -> None:
-        """Walk the store's record to `state`, through the states in between. If a client cancels
-        meanwhile nothing moves: the event is dealt with in the next step."""
+        self, job: Job, state: OrderState, now_ns: int, reason: str = "", robot: str = ""
+    ) -> bool:
+        """Walk the store's record to `state`, through the states in between; False when it cannot be written, to be
+        tried again. If a client cancels meanwhile nothing moves: the event is dealt with in the next step."""
         order_id = job.order.order_id
         try:
             for step in _PATH[_PATH.index(job.state) + 1 : _PATH.index(state)]:
-                self._store.transition(order_id, step, now_ns, robot=robot)
-            job.state = self._store.transition(order_id, state, now_ns, reason, robot, lines_done).state
+                self._journal.write(order_id, step, now_ns, robot=robot)
+            job.state = self._journal.write(order_id, state, now_ns, reason, robot).state
+        except StoreError:
+            return False
         except StateError:
             if self._store.get(order_id).state is not OrderState.CANCELLING:
                 raise
+        return True

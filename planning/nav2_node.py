@@ -60,6 +60,7 @@ class Nav2Adapter(AislewiseNode):
         self._state = self.advertise(topics.ROBOT_STATE)
         self.listen(topics.TF, self.on_tf)
         self.listen(topics.BATTERY, self.on_battery)
+        self._newest = messages.Newest()
         self.listen(topics.ROUTE, self.on_route)
         self._timer = self.every(self.settings.period_s, self.on_timer)
 
@@ -82,6 +83,7 @@ class Nav2Adapter(AislewiseNode):
         self._battery = min(1.0, max(0.0, messages.finite(msg.percentage, "percentage")))
 
     def on_route(self, msg: Any) -> None:
+        self._newest.check("route", msg.header.stamp)
         _, first_seq, waypoints = messages.from_route_msg(msg)
         self.follower.set_route(first_seq, waypoints)
         self.steer()

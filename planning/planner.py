@@ -27,6 +27,7 @@ from planning.obstacles import Blocked, Bool, Obstacles
 from planning.pace import Pace
 from planning.power import Power
 from planning.routing import I64
+from planning.sqlite import StoreError
 from planning.store import OrderStore
 from planning.traffic import TrafficPlanner
 
@@ -70,7 +71,7 @@ class Planner:
         """The next plan. Robots run what it releases, and nothing else."""
         self._decisions = []
         self._hear(world.robots, now_ns)
-        self._stale |= self._ledger.take_in(world.robots, now_ns)
+        self._take_in(world, now_ns)
         blocked = self._obstacles.update(world, now_ns).with_wrecks(self._fleet.wrecks())
         self._why = {cell: why for cell, why in blocked.why.items() if blocked.standing[cell]}
         shut, costs = self._close(blocked)
@@ -111,16 +112,25 @@ class Planner:
         for item in done:
             self._finish(item, now_ns)
         self._take_back(lost, now_ns)
+        for name in self._fleet.enrolled:
+            self._ledger.found(self._fleet.robots[name].info)
         for robot in self._fleet.robots.values():
             if robot.able:
                 continue
-            if robot.online:
-                self._decisions.append(Decision(robot.id, "left out", robot.info.problem))
+            if not robot.silent:
+                self._decisions.append(Decision(robot.id, "left out", robot.info.problem or robot.info.mode.value))
             if self.config.replanning:
                 self._sequences.pop(robot.id, None)
                 self._ledger.release(robot.id)
             if now_ns - robot.info.heard_at_ns > to_ns(self.config.lost_after_s):
                 self._ledger.robot_gone(robot.id, now_ns)
+
+    def _take_in(self, world: WorldState, now_ns: int) -> None:
+        """A store that cannot be read stops no robot: the orders that are known go on."""
+        try:
+            self._stale |= self._ledger.take_in(world.robots, now_ns)
+        except StoreError as error:
+            self._decisions.append(Decision("orders", "no new ones are taken in", str(error)))
 
     def _finish(self, item: Done, now_ns: int) -> None:
         self._pace.finish(item.robot, now_ns)
@@ -310,10 +320,12 @@ class Planner:
                 if stop.cell != goal.cell:
                     break
                 load = self._ledger.loads[stop.load]
+                if not self._ledger.begin(load, robot.id, now_ns):
+                    self._decisions.append(Decision(robot.id, "waits", "the order store cannot be written"))
+                    break
                 self._fleet.send_action(
                     robot, stop.kind.value, load.action_id, self._dwell_s(stop), load.id, load.object_id
                 )
-                self._ledger.begin(load, robot.id, now_ns)
 
     def _dwell_s(self, stop: Stop) -> float:
         return self.config.pick_s if stop.kind is TaskKind.PICK else self.config.drop_s

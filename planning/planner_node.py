@@ -28,6 +28,7 @@ from planning.planner import Planner, PlannerConfig
 from planning.protocol import decode_order
 from planning.route_view import RouteView
 from planning.service import PlanningService, RequestHandler
+from planning.sqlite import StoreError
 from planning.store import MemoryStore, OrderStore, SqliteStore
 
 
@@ -39,6 +40,10 @@ class PlannerNodeConfig:
     store: str = setting("", "SQLite file of the orders; empty: in memory, orders are lost on exit", live=False)
     bind: str = setting("tcp://127.0.0.1:5570", "ZeroMQ endpoint of the planning service; empty: none", live=False)
     period_s: float = setting(0.5, "between two plans, s", low=0.05, high=10.0)
+    resend_s: float = setting(
+        5.0, "a route that a robot has not got on with for so long is sent again: it may not have arrived, s",
+        low=0.5, high=600.0,
+    )
     seed: int = setting(0, "of every solver", low=0, high=2**31 - 1, live=False)
 
     def __post_init__(self) -> None:
@@ -72,13 +77,17 @@ class PlannerNode(ManagedNode):
     @transition
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         if self.store is None:  # it stays open through cleanup: orders in memory would be lost
-            self.store = SqliteStore(self.settings.store) if self.settings.store else MemoryStore()
-        self._sent: dict[str, tuple[int, ...]] = {}
+            self.store = self.open_store()
+        self._sent: dict[str, tuple[tuple[int, ...], int]] = {}
+        self._unkept: list[Order] = []
         self._routes: dict[str, Any] = {}
         self._view = RouteView(self)
         self._fleet_plan = self.advertise(topics.FLEET_PLAN)
         self.with_site(self.settings.site, self.start)
         return super().on_configure(state)
+
+    def open_store(self) -> OrderStore:
+        return SqliteStore(self.settings.store) if self.settings.store else MemoryStore()
 
     def start(self, site: SiteMap) -> None:
         """Everything that needs to know the site."""
@@ -141,6 +150,7 @@ class PlannerNode(ManagedNode):
 
     def on_timer(self) -> None:
         """World states that fail to come do not stop the planner."""
+        self._keep_orders()
         self._step_if_due(1.5)
 
     def _step_if_due(self, periods: float) -> None:
@@ -149,19 +159,26 @@ class PlannerNode(ManagedNode):
         if self.plan is not None and 0 <= self.now_ns() - self.plan.stamp_ns < periods * to_ns(self.settings.period_s):
             return
         started = time.perf_counter()
-        self.plan = self.planner.step(self._world, self.now_ns())
+        try:
+            self.plan = self.planner.step(self._world, self.now_ns())
+        except StoreError as error:  # the robots go on with what they have
+            self.counts["plans.failed"] += 1
+            self.get_logger().error(f"no plan: {error}", throttle_duration_sec=5.0)
+            return
         ms = (time.perf_counter() - started) * 1e3
         self.plan_ms.append(ms)
         self._step.add(ms)
         self.publish(self.plan)
 
     def publish(self, plan: Plan) -> None:
-        """Routes go out when they change; the plan as a whole always."""
+        """Routes go out when they change, and again when nothing comes of them; the plan as a whole always."""
         assert self.planner is not None
         for robot_plan in plan.robots:
             seqs = tuple(w.seq for w in robot_plan.released)
-            if self._sent.get(robot_plan.robot) != seqs:
-                self._sent[robot_plan.robot] = seqs
+            before, sent_ns = self._sent.get(robot_plan.robot, (None, 0))
+            unheeded = bool(seqs) and plan.stamp_ns - sent_ns >= to_ns(self.settings.resend_s)
+            if before != seqs or unheeded:
+                self._sent[robot_plan.robot] = seqs, plan.stamp_ns
                 self._publish_route(robot_plan, plan)
         self._fleet_plan.publish(
             FleetPlan(
@@ -194,7 +211,20 @@ class PlannerNode(ManagedNode):
             (OrderLine(grounded.destination, pick_at=target_xy, object_id=grounded.target_id),),
             release_ns=self.now_ns(), priority=1,
         )
-        self.handler.accept(order)
+        self._unkept.append(order)
+        self._keep_orders()
+
+    def _keep_orders(self) -> None:
+        """Nobody would repeat an instruction's order: while the store cannot be written it is kept here."""
+        while self._unkept:
+            try:
+                self.handler.accept(self._unkept[0])
+            except StoreError as error:
+                self.get_logger().error(f"order not stored yet: {error}", throttle_duration_sec=5.0)
+                return
+            except AislewiseError as error:
+                self.refuse(topics.GROUNDED.name, error)
+            self._unkept.pop(0)
 
     # --- services ----------------------------------------------------------------------------------
 

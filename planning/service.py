@@ -182,7 +182,7 @@ class RequestHandler:
 
     def _health(self, *_: Any) -> wire.HealthResult:
         return wire.HealthResult(
-            status="ok",
+            status=f"store: {self._store.trouble}" if self._store.trouble else "ok",
             now_ns=self._clock(),
             open_orders=self._store.open_count(),
             last_seq=self._store.last_seq(),

@@ -33,6 +33,9 @@ class OrderStore(Protocol):
     """Keeps orders and their history. Safe to use from several threads. Each change is atomic and
     durable when the method returns. All methods may raise StoreError."""
 
+    trouble: str
+    """Why the last change could not be written; "" when it could."""
+
     def submit(self, order: Order, now_ns: int) -> OrderRecord:
         """Accepts an order as RECEIVED. The same id with the same body gives the record it already
         has; with another body ConflictError."""
@@ -81,6 +84,8 @@ class OrderStore(Protocol):
 
 class MemoryStore:
     """Orders in memory, for tests and for shifts that need no restart."""
+
+    trouble = ""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -177,6 +182,7 @@ class SqliteStore:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self.trouble = ""
         self._closed = False
         self._lock_fd = own(self.path)
         # Reads have a connection of their own, so that they do not wait for another thread's fsync.
@@ -304,11 +310,14 @@ class SqliteStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Commits (with fsync) on leaving, rolls back on any error."""
         with self._write_lock, self._typed_errors():
-            self._writer.execute("BEGIN IMMEDIATE")
             try:
+                self._writer.execute("BEGIN IMMEDIATE")
                 yield self._writer
                 self._writer.execute("COMMIT")
-            except BaseException:
+                self.trouble = ""
+            except BaseException as error:
+                if isinstance(error, sqlite3.Error):
+                    self.trouble = str(error)
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
