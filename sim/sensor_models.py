@@ -69,7 +69,7 @@ class TimingSetup:
 
     def __post_init__(self) -> None:
         for name, high in (("latency_s", 5.0), ("jitter_s", 1.0), ("offset_s", 5.0), ("drift_ppm", 1000.0)):
-            within(f"sensors.timing.{name}", getattr(self, name), 0.0, high)
+            within(f"sensors.*.timing.{name}", getattr(self, name), 0.0, high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class ExposureSetup:
 @dataclass(frozen=True, slots=True)
 class GlareSetup:
     """Light that falls straight into the lens. sun: azimuth and elevation, deg, in `map`; it shines wherever the ray
-    to it meets no body (a hall's walls are low, what lies above them counts as window). lamps: bare lamps at (x, y, z)
+    to it meets no body: what lies above the hall's walls, 6 m high, counts as window. lamps: bare lamps at (x, y, z)
     m. strength: illuminance at the lens (of lamps: 1 m away) over that which makes white paper as bright as 1.
     scatter: of the lens, over that of the human eye; dust and scratches add to it."""
 

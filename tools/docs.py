@@ -1,5 +1,5 @@
-"""Writes the reference pages that follow from the code (docs/topics.md, docs/nodes.md, docs/cli.md, docs/scenarios.md) and takes over the pictures
-of the last `make demo`."""
+"""Writes the reference pages that follow from the code (docs/topics.md, docs/nodes.md, docs/cli.md, docs/scenarios.md,
+docs/sensors.md) and takes over the pictures of the last `make demo`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aislewise import topics
 from cli.main import VERBS, parser
 from tools.node_docs import nodes_page
 from tools.scenario_docs import scenarios_page
+from tools.sensor_docs import sensors_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 DEMO = DOCS.parent / "out" / "demo"
@@ -46,7 +47,8 @@ def commands(of: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
 
 
 def main() -> None:
-    pages = {"topics.md": topics_page, "cli.md": cli_page, "nodes.md": nodes_page, "scenarios.md": scenarios_page}
+    pages = {"topics.md": topics_page, "cli.md": cli_page, "nodes.md": nodes_page, "scenarios.md": scenarios_page,
+             "sensors.md": sensors_page}  # fmt: skip
     for name, page in pages.items():
         (DOCS / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}")
