@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,17 @@ def test_the_same_orders_in_every_mess() -> None:
     assert _rows(PLAIN.replace("X", "Größe 4"), "cp1252")[0][2] == "Größe 4"
 
 
-def test_iso_times_know_their_offsets() -> None:
+def test_iso_times_know_their_offsets_and_are_utc_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")  # wherever the machine stands
+    time.tzset()
+    try:
+        _check_offsets()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def _check_offsets() -> None:
     rows = _rows("order,released,item\nA,2026-03-02T08:00:00+01:00,X\nB,2026-03-02 07:30:00,X\nC,2026-03-02T07:30:00Z,X\n")
     assert [r[1] - rows[0][1] for r in rows] == [0.0, 1800.0, 1800.0]  # type: ignore[operator]
 

@@ -141,16 +141,16 @@ def test_of_two_robots_the_first_has_the_order_and_may_change_its_mind_until_it_
 
 
 def test_robots_charge_at_chargers_of_their_own() -> None:
-    env = _make(dataclasses.replace(SMALL, battery=(0.3, 0.4)))
+    env = _make(dataclasses.replace(SMALL, robots=5, battery=(0.3, 0.4)))  # and three chargers
     seen, _ = env.reset(seed=1)
     before = seen["robots"][:, BATTERY].copy()
-    seen = env.step(np.full(3, env.charge))[0]
-    assert seen["robots"][:, CHARGING].all() and len(set(env._charging.values())) == 3
+    seen = env.step(np.full(5, env.charge))[0]
+    assert seen["robots"][:, CHARGING].tolist() == [1.0, 1.0, 1.0, 0.0, 0.0] and len(set(env._charging.values())) == 3
     for _ in range(20):
-        seen = env.step(np.zeros(3, np.int64))[0]
-    assert (seen["robots"][:, BATTERY] > before + 0.05).all()
-    seen = env.step(np.array([env.park, 1, KEEP]))[0]
-    assert seen["robots"][:, CHARGING].tolist() == [0.0, 0.0, 1.0] and seen["robots"][1, HAS_ORDER] == 1.0
+        seen = env.step(np.zeros(5, np.int64))[0]
+    assert (seen["robots"][:3, BATTERY] > before[:3] + 0.05).all() and (seen["robots"][3:, BATTERY] < before[3:]).all()
+    seen = env.step(np.array([env.park, 1, KEEP, KEEP, KEEP]))[0]
+    assert seen["robots"][:, CHARGING].tolist() == [0.0, 0.0, 1.0, 0.0, 0.0] and seen["robots"][1, HAS_ORDER] == 1.0
 
 
 def test_a_robot_without_charge_takes_no_orders() -> None:
