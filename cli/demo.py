@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if metrics["ok"] else 1
 
 
-def run_shift(scenario: Any, out: Path, report: bool = True) -> dict[str, Any]:
+def run_shift(scenario: Any, out: Path, report: bool = True, all_sensors: bool = False) -> dict[str, Any]:
     """Run a scenario with progress on the terminal; metrics, report and recording land in `out`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -51,7 +51,7 @@ def run_shift(scenario: Any, out: Path, report: bool = True) -> dict[str, Any]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(f"shift {scenario.name}", total=scenario.duration_s, state="starting")
-        shift = Shift(scenario, out)
+        shift = Shift(scenario, out, all_sensors=all_sensors)
 
         def progress(shift: Shift) -> None:
             bar.update(task, completed=to_s(shift.world.now_ns), state=state_line(shift))

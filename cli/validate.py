@@ -22,6 +22,8 @@ def add(subparsers: Any) -> None:
     p.add_argument("--seed", type=int, default=None, help="the first seed, instead of the scenario's own")
     p.add_argument("--out", type=Path, default=Path("out/validate"), help="folder for results (default %(default)s)")
     p.add_argument("--json", metavar="FILE", help="write {ok, scenarios: [...]} there as well")
+    p.add_argument("--record-sensors", choices=("one", "all"), default="one",
+                   help="raw sensors in the recording: of the first robot, or of every one (about 1 MB/s each)")  # fmt: skip
     sweep = p.add_argument_group("sweeps")
     sweep.add_argument("--seeds", type=int, metavar="N", help="run each scenario with N seeds: the first, +1, +2...")
     sweep.add_argument("--workers", type=int, default=1, metavar="N", help="runs at once, about 1 GB each (default 1)")
@@ -75,7 +77,7 @@ def run_one(job: Job, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     else:
         from cli.demo import run_shift
 
-        metrics = run_shift(scenario, folder)
+        metrics = run_shift(scenario, folder, all_sensors=args.record_sensors == "all")
     kept = {k: v for k, v in metrics.items() if k not in ("gates", "ok")}
     return {
         "name": scenario.name, "seed": scenario.seed, "ok": metrics["ok"], "gates": metrics["gates"], "metrics": kept,
@@ -102,6 +104,7 @@ def run_sweep(jobs: list[Job], args: argparse.Namespace) -> list[dict[str, Any]]
     def command(job: Job) -> list[str]:
         words = [sys.executable, "-m", "cli.main", "validate", job.source, "--seed", str(job.seed)]
         words += ["--into", str(job.folder), "--connect", args.connect, "--rate", str(args.rate)]
+        words += ["--record-sensors", args.record_sensors]
         return [*words, "--patience", str(args.patience), *(["--live"] if args.live else [])]
 
     with View(len(jobs)) as view:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,20 +34,31 @@ ROBOT_TOPICS = (topics.ROBOT_STATE, topics.ROUTE, topics.DETECTIONS, topics.BATT
 SENSOR_TOPICS = (topics.IMAGE_RAW, topics.CAMERA_INFO_RAW, topics.POINTS_RAW)
 
 
-class Recorder(AislewiseNode):
-    """Writes the fleet's topics, every robot's small topics, and the raw sensors of one robot, so that
-    perception, fusion and planning can be looked at (and run again) from the file."""
+ABOUT = "aislewise"
+"""Name of the metadata record that says what made the recording."""
+ORDERS = "orders.json"
+"""Name of the attachment with the orders: they came over ZeroMQ, no topic carries them."""
 
-    def __init__(self, path: Path, robots: list[str], sensor_robot: str, **kwargs: Any) -> None:
+
+class Recorder(AislewiseNode):
+    """Writes the fleet's topics, every robot's small topics, and the raw sensors of some robots, so that
+    perception, fusion and planning can be looked at (and run again) from the file.
+
+    sensor_robots: one robot's sensors are about 1 MB per simulated second; about: what made the recording."""
+
+    def __init__(
+        self, path: Path, robots: list[str], sensor_robots: Collection[str], about: Mapping[str, str], **kwargs: Any
+    ) -> None:
         super().__init__("recorder", **kwargs)
         self._file = path.open("wb")
         self._writer = Writer(self._file, compression=CompressionType.ZSTD, chunk_size=4 << 20)
         self._writer.start(profile="ros2", library="aislewise")
+        self._writer.add_metadata(ABOUT, dict(about))
         self._schemas: dict[str, int] = {}
         for topic in FLEET_TOPICS:
             self._record(topic, "")
         for robot in robots:
-            for topic in ROBOT_TOPICS + (SENSOR_TOPICS if robot == sensor_robot else ()):
+            for topic in ROBOT_TOPICS + (SENSOR_TOPICS if robot in sensor_robots else ()):
                 self._record(topic, f"/{robot}/")
 
     def _record(self, topic: topics.Topic, prefix: str) -> None:
@@ -65,7 +77,9 @@ class Recorder(AislewiseNode):
 
         self.create_subscription(message_class(topic.type), prefix + topic.name, write, PROFILES[topic.qos])
 
-    def close(self) -> None:
-        """Finish the file; without this it has no index."""
+    def close(self, orders: bytes = b"") -> None:
+        """Finish the file; without this it has no index. orders: JSON of those accepted (sim.recorded_orders)."""
+        if orders:
+            self._writer.add_attachment(0, 0, ORDERS, "application/json", orders)
         self._writer.finish()
         self._file.close()

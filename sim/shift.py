@@ -22,7 +22,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from aislewise import messages, topics
+from aislewise import __version__, messages, topics
 from aislewise.clock import to_ns, to_s
 from aislewise.errors import AislewiseError
 from aislewise.node import AislewiseNode
@@ -41,6 +41,7 @@ from pocketros.testing import spin_until_idle
 from sim.demand import make_demand
 from sim.judge import judged, percentiles, shift_figures
 from sim.manager import start_manager
+from sim.recorded_orders import encode_recorded
 from sim.recorder import Recorder
 from sim.scenario import Scenario
 from sim.sim_node import SimNode
@@ -85,7 +86,8 @@ class Observer:
 class Shift:
     """One run. `run()` returns the metrics; the files land in `out`."""
 
-    def __init__(self, scenario: Scenario, out: Path, record: bool = True) -> None:
+    def __init__(self, scenario: Scenario, out: Path, record: bool = True, all_sensors: bool = False) -> None:
+        """all_sensors: record every robot's, not the first one's alone."""
         self.scenario, self.out = scenario, out
         out.mkdir(parents=True, exist_ok=True)
         for stale in ("orders.sqlite", "orders.sqlite-wal", "orders.sqlite-shm"):
@@ -97,7 +99,7 @@ class Shift:
         self.world = self.sim.world
         self.demand = make_demand(scenario, self.world.site)
         self.orders: list[Order] = list(self.demand.orders)
-        self._build_nodes(record)
+        self._build_nodes(record, all_sensors)
         self.manager: subprocess.Popen[bytes] | None = None
         self.wall_s = 0.0
         self._acknowledged = 0
@@ -105,7 +107,7 @@ class Shift:
 
     # --- building ----------------------------------------------------------------------------------
 
-    def _build_nodes(self, record: bool) -> None:
+    def _build_nodes(self, record: bool, all_sensors: bool) -> None:
         robots = list(self.world.robots)
         detector = Detector(threads=2)
         self.fusion = [FusionNode(detector, namespace=f"/{r}") for r in robots]
@@ -119,7 +121,10 @@ class Shift:
                 Parameter("seed", value=self.scenario.seed),
             ]
         )
-        self.recorder = Recorder(self.out / "run.mcap", robots, robots[0]) if record else None
+        self.recorder: Recorder | None = None
+        if record:
+            about = {"version": __version__, "scenario": self.scenario.name, "seed": str(self.scenario.seed)}
+            self.recorder = Recorder(self.out / "run.mcap", robots, robots if all_sensors else robots[:1], about)
         self.listener = _Listener(self)
         nodes: list[Any] = [
             self.sim, *self.perception, *self.fusion, self.instruction, self.world_node, self.planner, self.listener,
@@ -213,10 +218,10 @@ class Shift:
             except subprocess.TimeoutExpired:
                 self.manager.kill()
             self._orders_file.unlink(missing_ok=True)
-        if self.recorder is not None:
-            self.recorder.close()
         if self._history is None:  # the planner closes its store
             self._history = self.records(), self.order_events()
+        if self.recorder is not None:
+            self.recorder.close(encode_recorded(*self._history))
         for node in self.nodes:
             node.destroy_node()
         rclpy.try_shutdown()
