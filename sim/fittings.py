@@ -188,6 +188,22 @@ def _furniture(docks: list[Place], rng: np.random.Generator) -> tuple[Mesh, list
     return join(parts), rects
 
 
+LAMP_COLOURS = {"free": (0.05, 0.9, 0.15), "charging": (0.95, 0.45, 0.02), "taken": (0.10, 0.25, 0.95)}
+
+
+def charger_lamp(place: Place, state: str) -> Mesh:
+    """What shows a charger's state, put over the cabinet's own lamps: a column of light and a strip. Cabinets have
+    these since the first hall, and theirs show nothing."""
+    side, colour = _inward(place), LAMP_COLOURS[state]
+    dx, dy = (side, 0.0) if sideways(place) else (0.0, side)
+    strip = [0.03, 0.32, 0.08] if sideways(place) else [0.32, 0.03, 0.08]
+    x, y = place.x_m, place.y_m
+    return join([
+        limbs([x, y, 1.2], [x, y, 1.48], [0.075, 0.075], [0.075, 0.075], colour, Material.LAMP, 10),
+        boxes([x + 0.18 * dx, y + 0.18 * dy, 1.05], strip, colour, Material.LAMP, bottom=True),
+    ])  # fmt: skip
+
+
 def sideways(place: Place) -> bool:
     """At the west or east wall."""
     return abs(math.cos(place.yaw_rad)) > 0.5
@@ -205,8 +221,13 @@ def _table(place: Place) -> Mesh:
     )  # fmt: skip
 
 
+def _inward(place: Place) -> float:
+    """Sign of the direction from its wall into the hall, along x or y."""
+    return -math.copysign(1.0, math.cos(place.yaw_rad) if sideways(place) else math.sin(place.yaw_rad))
+
+
 def _cabinet(place: Place, light: tuple[float, float, float]) -> Mesh:
-    inward = -math.copysign(1.0, math.cos(place.yaw_rad) if sideways(place) else math.sin(place.yaw_rad))
+    inward = _inward(place)
     at = np.array([[0, 0, 0.6], [0.19 * inward, 0, 0.25], [0.18 * inward, 0, 1.05]])
     size = np.array([[0.36, 0.5, 1.2], [0.04, 0.35, 0.12], [0.02, 0.3, 0.06]])
     order = [0, 1, 2] if sideways(place) else [1, 0, 2]

@@ -15,11 +15,12 @@ from aislewise.geometry import transform_xy, wrap_angle
 from aislewise.sitemap import SiteMap
 from aislewise.types import F64, Pose2D
 from sim.bodies import FORKLIFT_SIZE_M, Body, Person
+from sim.errands import Errands, Stacking
 from sim.geometry2d import distance_to_rectangle, polygons_near
 
 PERSON_RADIUS_M = 0.25
 KEEP_M = 0.6
-"""A person's centre keeps this far from a robot's or the forklift's outline."""
+"""A person's centre keeps this far from a robot's or the forklift's outline, and so do the corners of their trolley."""
 Bool = NDArray[np.bool_]
 
 
@@ -72,7 +73,8 @@ def shortest_path(free: Bool, start: int, goal: int) -> list[int]:
 
 @dataclass(eq=False)
 class SimPerson:
-    """Walks from place to place over the cells `walkable` (H, W), a little off the centre line."""
+    """Walks from place to place over the cells `walkable` (H, W), a little off the centre line. errands: what for; none:
+    anywhere, with nothing in the hands."""
 
     id: str
     looks: Person
@@ -83,13 +85,15 @@ class SimPerson:
     pace_mps: float = 1.1
     speed_mps: float = 0.0
     phase_rad: float = 0.0
+    errands: Errands | None = None
     _path: list[tuple[float, float]] = field(default_factory=list)
     _rest_s: float = 0.0
     _blocked_s: float = 0.0
 
     @property
     def body(self) -> Body:
-        return self.looks.body(self.phase_rad, min(1.0, self.speed_mps / 0.8))
+        looks = self.looks if self.errands is None else replace(self.looks, holds=self.errands.hands(self.pose))
+        return looks.body(self.phase_rad, min(1.0, self.speed_mps / 0.8))
 
     @property
     def velocity(self) -> F64:
@@ -100,7 +104,12 @@ class SimPerson:
         if self._rest_s > 0:
             self._rest_s -= dt_s
             self.speed_mps = 0.0
+            if self.errands is not None:
+                self.pose = replace(self.pose, yaw_rad=self.errands.look(self.pose.yaw_rad, dt_s, self._rest_s))
             self._make_room(dt_s, vehicles, taken)
+            return
+        if self.errands is not None and self._path and (pause_s := self.errands.stop_to_look(dt_s)):
+            self._rest_s = pause_s
             return
         if not self._path:
             self._choose(taken)
@@ -110,7 +119,7 @@ class SimPerson:
         if math.hypot(dx, dy) < 0.15:
             self._path.pop(0)
             if not self._path:
-                self._rest_s = float(self.rng.uniform(1.0, 7.0))
+                self._rest_s = float(self.rng.uniform(1.0, 7.0)) if self.errands is None else self.errands.arrive()
             return
         if not self._walk(math.atan2(dy, dx), self.pace_mps, dt_s, vehicles, taken):
             self.speed_mps = 0.0
@@ -133,6 +142,8 @@ class SimPerson:
             self.pose = replace(self.pose, yaw_rad=yaw)
             return False
         self.pose, self.speed_mps = Pose2D(x, y, yaw), speed
+        if self.errands is not None and self.errands.cart is not None:
+            self.errands.cart.pose = self.errands.cart.after(x, y)
         self.phase_rad = (self.phase_rad + 5.0 * speed * dt_s) % (2 * math.pi)
         return True
 
@@ -150,11 +161,28 @@ class SimPerson:
                 now = math.hypot(self.pose.x_m - v.pose.x_m, self.pose.y_m - v.pose.y_m)
             if near < KEEP_M and near <= now + 1e-6:
                 return False
+        return self._cart_allowed(x, y, vehicles)
+
+    def _cart_allowed(self, x: float, y: float, vehicles: Sequence[Vehicle]) -> bool:
+        """As for the person, for the trolley they would draw along."""
+        cart = self.errands.cart if self.errands is not None else None
+        if cart is None:
+            return True
+        after = replace(cart, pose=cart.after(x, y))
+        for v in vehicles:
+            if abs(v.pose.x_m - x) + abs(v.pose.y_m - y) > 7.0:
+                continue
+            near, now = (min(v.gap(*p, 0.3) for p in c.outline.tolist()) for c in (after, cart))
+            if near < KEEP_M and near <= now + 1e-6:
+                return False
         return True
 
     def _make_room(self, dt_s: float, vehicles: Sequence[Vehicle], taken: Bool) -> None:
         """Step away from the nearest vehicle when it wants to come by."""
-        close = [v for v in vehicles if v.gap(self.pose.x_m, self.pose.y_m, 1.2) < KEEP_M]
+        spots = [(self.pose.x_m, self.pose.y_m)]
+        if self.errands is not None and self.errands.cart is not None:
+            spots.append((self.errands.cart.pose.x_m, self.errands.cart.pose.y_m))
+        close = [v for v in vehicles if any(v.gap(x, y, 1.2) < KEEP_M for x, y in spots)]
         if not close:
             return
         v = min(close, key=lambda v: v.gap(self.pose.x_m, self.pose.y_m))
@@ -176,7 +204,10 @@ class SimPerson:
                     if (cell := self.site.cell_at(x, y)) >= 0:
                         free.flat[cell] = False
         free.flat[here] = True
-        goal = int(self.rng.choice(np.flatnonzero(free.ravel())))
+        if self.errands is None:
+            goal = int(self.rng.choice(np.flatnonzero(free.ravel())))
+        else:
+            goal = self.errands.goal(free, here)
         path = shortest_path(free, here, goal)
         side = self.rng.uniform(0.05, 0.22) * (1 if self.rng.random() < 0.8 else -1)
         self._path = self._keep_right(path, float(side))
@@ -195,7 +226,7 @@ class SimPerson:
 @dataclass(eq=False)
 class SimForklift:
     """Follows a closed circuit of corner points, heading along the leg; waits for anything in front and
-    backs up when that lasts."""
+    backs up when that lasts. stacking: what it does at the corners; none: it only turns."""
 
     id: str
     body: Body
@@ -206,6 +237,7 @@ class SimForklift:
     yaw_rad: float = 0.0
     speed_mps: float = 0.0
     gear: int = 1
+    stacking: Stacking | None = None
     _blocked_s: float = 0.0
     _reverse_s: float = 0.0
 
@@ -230,6 +262,9 @@ class SimForklift:
 
     def step(self, dt_s: float, robots: Sequence[Vehicle], things: Sequence[F64]) -> None:
         """robots: keep clear of their braking distance; things: (N, 2) outlines of people and objects."""
+        if self.stacking is not None and (body := self.stacking.step(self.body, dt_s)) is not None:
+            self.body, self.speed_mps = body, 0.0
+            return
         outlines = [v.outline() for v in robots] + list(things)
         turn = wrap_angle(self._heading(self.leg) - self.yaw_rad)
         if abs(turn) > 1e-3:
@@ -284,5 +319,7 @@ class SimForklift:
         self.along_m += self.gear * distance_m
         if self.along_m >= self._length(self.leg):
             self.leg, self.along_m, self.speed_mps = (self.leg + 1) % len(self.circuit), 0.0, 0.0
+            if self.stacking is not None:
+                self.stacking.begin()
         elif self.along_m < 0.0:  # backed up to a corner: that is far enough
             self.along_m, self.gear, self.speed_mps = 0.0, 1, 0.0

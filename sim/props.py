@@ -122,7 +122,7 @@ def wet_sign(rng: np.random.Generator) -> Mesh:
 def ladder(rng: np.random.Generator) -> Mesh:
     """Step ladder, open: stiles and treads in front, two struts behind."""
     steps = int(rng.integers(4, 8))
-    h, depth, w = 0.25 * steps + 0.05, 0.10 * steps + 0.35, 0.46 + 0.02 * steps
+    h, depth, w = 0.25 * steps + 0.05, 0.10 * steps + 0.35, 0.42 + 0.02 * steps
     front, back = depth / 2, -depth / 2
     y = np.array([-w / 2, w / 2])
     feet = [[front, v, 0.0] for v in y] + [[back, v, 0.0] for v in y]
@@ -178,21 +178,20 @@ def castors(xy: F64, height: float) -> Mesh:
     return join([tread, stems])
 
 
-def sacks(rng: np.random.Generator, count: int, spread: float, z_m: float = 0.0) -> Mesh:
-    """Filled sacks thrown on top of each other: irregular, rounded, flattened."""
-    parts = []
+def sacks(rng: np.random.Generator, count: int, room: tuple[float, float], z_m: float = 0.0) -> Mesh:
+    """Filled sacks thrown on top of each other: irregular, rounded, flattened where they meet the sides of the room,
+    length and width, m, that they have."""
+    parts, side = [], np.array(room) / 2
     for k in range(count):
         half = np.array([rng.uniform(0.22, 0.34), rng.uniform(0.14, 0.22), rng.uniform(0.07, 0.12)])
         points = rng.standard_normal((26, 3))
         points = np.sign(points) * np.abs(points / np.linalg.norm(points, axis=1, keepdims=True)) ** 0.6 * half
         tint = np.array(((0.55, 0.50, 0.40), (0.62, 0.60, 0.55), (0.30, 0.22, 0.13))[int(rng.integers(3))]) * rng.uniform(0.7, 1.1)
-        at = rng.uniform(-spread, spread, 2)
-        points[:, 2] = np.maximum(points[:, 2], -0.8 * half[2])
-        parts.append(
-            hull(points, tint, Material.CLOTH)
-            .moved(0.0, 0.0, float(rng.uniform(-math.pi, math.pi)))
-            .moved(float(at[0]), float(at[1]), 0.0, z_m + 0.8 * float(half[2]) + 0.13 * (k // 2))
-        )
+        yaw, at = float(rng.uniform(-math.pi, math.pi)), rng.uniform(-0.3, 0.3, 2) * side
+        turn = np.array([[math.cos(yaw), math.sin(yaw)], [-math.sin(yaw), math.cos(yaw)]])
+        points[:, :2] = np.clip(points[:, :2] @ turn + at, -side, side)
+        points[:, 2] = np.maximum(points[:, 2], -0.8 * half[2]) + z_m + 0.8 * half[2] + 0.13 * (k // 2)
+        parts.append(hull(points, tint, Material.CLOTH))
     return join(parts)
 
 
@@ -206,7 +205,7 @@ def trolley(rng: np.random.Generator) -> Mesh:
                  [[length, 0.02, 0.05], [length, 0.02, 0.05], [0.02, w, 0.05], [0.02, w, 0.05]], paint, Material.METAL, bottom=True)  # fmt: skip
     bow = tubes([[-x, y, deck], [-x, -y, deck], [-x, y, 0.95], [-x, y, 0.58]], [[-x, y, 0.95], [-x, -y, 0.95], [-x, -y, 0.95], [-x, -y, 0.58]],
                 0.017, paint, Material.METAL)  # fmt: skip
-    load = sacks(rng, int(rng.integers(0, 4)), 0.08, deck + 0.02)
+    load = sacks(rng, int(rng.integers(0, 4)), (length, w), deck + 0.02)
     corners = np.array([[sx * (x - 0.06), sy * (y - 0.04)] for sx in (-1, 1) for sy in (-1, 1)])
     return join([plate, edge, bow, castors(corners, deck - 0.02), load])
 
@@ -232,7 +231,7 @@ def hand_truck(rng: np.random.Generator) -> Mesh:
 
 def roll_cage(rng: np.random.Generator) -> Mesh:
     """Roll container of bars, open in front; with a few bags in it or none."""
-    length, w, h, deck = 0.80, 0.66, float(rng.uniform(1.55, 1.75)), 0.19
+    length, w, h, deck = 0.80, 0.60, float(rng.uniform(1.55, 1.75)), 0.19
     x, y = length / 2 - 0.02, w / 2 - 0.02
     posts = [[sx * x, sy * y, deck] for sx in (-1, 1) for sy in (-1, 1)]
     bars = [[-x, v, deck] for v in np.linspace(-y, y, 6)[1:-1]]
@@ -245,7 +244,7 @@ def roll_cage(rng: np.random.Generator) -> Mesh:
         tubes([a for a, _ in rails], [b for _, b in rails], 0.010, ALUMINIUM, Material.METAL, 4),
     ])  # fmt: skip
     floor = boxes([0, 0, deck], [length, w, 0.03], (0.10, 0.11, 0.12), Material.PLASTIC, bottom=True)
-    load = sacks(rng, int(rng.integers(0, 7)), 0.05, deck + 0.02)
+    load = sacks(rng, int(rng.integers(0, 7)), (length - 0.05, w - 0.05), deck + 0.02)
     return join([cage, floor, castors(np.array(posts)[:, :2] * 0.88, deck), load])
 
 
@@ -303,17 +302,17 @@ def wrap(rng: np.random.Generator) -> Mesh:
 
 
 def heap(rng: np.random.Generator) -> Mesh:
-    """What nobody cleared away: sacks, broken boards leaning on them, a ball of crushed film, a strap."""
-    parts = [sacks(rng, int(rng.integers(1, 5)), 0.16)]
+    """What nobody cleared away: sacks, broken boards leaning on them, a ball of crushed film."""
+    parts = [sacks(rng, int(rng.integers(2, 8)), (0.9, 0.58))]
     for _ in range(int(rng.integers(1, 4))):
-        length, yaw, tilt = rng.uniform(0.4, 0.75), rng.uniform(0, math.pi), rng.uniform(0.0, 0.5)
+        length, yaw, tilt = rng.uniform(0.4, 0.8), rng.uniform(-0.35, 0.35), rng.uniform(0.0, 0.6)
         end = np.array([math.cos(yaw) * math.cos(tilt), math.sin(yaw) * math.cos(tilt), math.sin(tilt)]) * length
         side = np.array([-math.sin(yaw), math.cos(yaw), 0.0]) * 0.05
-        foot = np.array([*rng.uniform(-0.15, 0.15, 2) - end[:2] / 2, 0.0])
-        board = [foot + a * end + b * side + [0, 0, c] for a in (0, 1) for b in (-1, 1) for c in (0.0, 0.02)]
+        foot = np.array([*rng.uniform(-0.1, 0.1, 2) - end[:2] / 2, 0.0])
+        board = np.array([foot + a * end + b * side + [0, 0, c] for a in (0, 1) for b in (-1, 1) for c in (0.0, 0.02)])
         parts.append(hull(board, np.array(RAW_WOOD) * rng.uniform(0.6, 1.1), Material.WOOD))
     ball = rng.standard_normal((18, 3))
-    ball = ball / np.linalg.norm(ball, axis=1, keepdims=True) * rng.uniform(0.10, 0.17, (18, 1)) + [*rng.uniform(-0.2, 0.2, 2), 0.15]
+    ball = ball / np.linalg.norm(ball, axis=1, keepdims=True) * rng.uniform(0.10, 0.17, (18, 1)) + [*rng.uniform(-0.13, 0.13, 2), 0.15]
     ball[:, 2] = np.maximum(ball[:, 2], 0.0)
     parts.append(hull(ball, (0.60, 0.64, 0.66), Material.FILM))
     return join(parts)

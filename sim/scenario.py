@@ -15,6 +15,7 @@ from aislewise.types import Colour, ObjectClass
 from sim.demand_profile import DemandConfig
 from sim.faults import MAX_FAULTS, Fault, parse_fault
 from sim.order_stream import located
+from sim.props import Props
 from sim.robots import RobotConfig
 from sim.sensor_models import SensorSetup
 from sim.warehouse import WarehouseConfig
@@ -125,7 +126,9 @@ class Fidelity:
 @dataclass(frozen=True)
 class Scenario:
     """description: why it exists; faults: as sim.faults reads them; release_s: orders are released over this time; battery: least and greatest charge at the start;
-    lidar_columns: rays per beam and turn; demand: how customers order, else a plain stream; slotting_m: how far from the stations fast movers lie."""
+    lidar_columns: rays per beam and turn; demand: how customers order, else a plain stream; slotting_m: how far from the stations fast movers lie.
+    props: what stands about that is of no class; labels: totes carry printed labels; lights: lamps on the chargers show
+    whether they are free; intent: people go from work to work, some with cartons or trolleys, and the forklift stacks."""
 
     name: str = "shift"
     description: str = ""
@@ -149,6 +152,10 @@ class Scenario:
     instruction: Spoken | None = None
     gates: Gates = field(default_factory=Gates)
     fidelity: Fidelity | None = None
+    props: Props = field(default_factory=Props)
+    labels: bool = False
+    lights: bool = False
+    intent: bool = False
 
     def __post_init__(self) -> None:
         for name, low, high in (

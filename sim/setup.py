@@ -15,15 +15,21 @@ from aislewise.sitemap import Place
 from aislewise.types import F64, Colour, ObjectClass, Pose2D
 from sim import bodies
 from sim.bodies import Body, Person
+from sim.errands import Stacking, errands_of
 from sim.fleet import RobotFleet
 from sim.people import SimForklift, SimPerson
+from sim.placement import place_props
+from sim.props import Prop
 from sim.robots import SimRobot
 from sim.scenario import Event, Item, Scenario
 from sim.warehouse import WALL_M, Warehouse
 from sim.wear import Wear
 
 ROBOT_COLOURS = (Colour.WHITE, Colour.ORANGE, Colour.BLUE, Colour.GREEN, Colour.YELLOW, Colour.RED, Colour.GREY)
-GENERATORS = {"goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6, "faults": 8, "wear": 9, "sensors": 10, "objects": 11}
+GENERATORS = {
+    "goods": 1, "looks": 2, "robots": 3, "people": 4, "events": 5, "noise": 6, "faults": 8, "wear": 9, "sensors": 10,
+    "objects": 11, "props": 12, "intent": 13,
+}  # fmt: skip
 """Streams of one seed: adding a person must not change the goods."""
 
 FLEET = 1_000_000  # its part of a stream: beyond every robot's number
@@ -116,14 +122,20 @@ def _wear(scenario: Scenario, robot: int) -> Wear | None:
 def place_items(scenario: Scenario, hall: Warehouse) -> dict[str, Thing]:
     """The scenario's items against the walls, and pallets in the floor storage."""
     rng = stream(scenario, "looks")
-    out = {item.id: _item(item, hall, rng) for item in scenario.items}
+    out = {item.id: _item(item, hall, rng, scenario.labels) for item in scenario.items}
     for k, (x, y) in enumerate(hall.bays):
         name = f"pallet_{k + 1}"
         out[name] = Thing(name, bodies.pallet(rng, k % hall.empties < hall.empties - 1), Pose2D(x, y, math.pi / 2))
     return out
 
 
-def _item(item: Item, hall: Warehouse, rng: np.random.Generator) -> Thing:
+def stand_props(scenario: Scenario, hall: Warehouse, things: Sequence[Thing]) -> dict[str, Prop]:
+    """The scenario's props, clear of those things."""
+    rngs = [stream(scenario, "props", k) for k in range(len(scenario.props.counts))]
+    return place_props(scenario.props, hall, [t.outline for t in things], rngs)
+
+
+def _item(item: Item, hall: Warehouse, rng: np.random.Generator, label: bool) -> Thing:
     place = hall.site.place(item.near, f"items.{item.id}.near")
     if place.kind == "pick_face":
         raise InputError(f"items.{item.id}.near", f"{item.near!r}", "a place at the wall")
@@ -132,7 +144,7 @@ def _item(item: Item, hall: Warehouse, rng: np.random.Generator) -> Thing:
     if cls == ObjectClass.PALLET:
         body = bodies.pallet(rng, item.loaded)
     elif cls == ObjectClass.TOTE:
-        body = bodies.tote(rng, colour)
+        body = bodies.tote(rng, colour, label)
     else:
         body = bodies.cartons(rng) if cls == ObjectClass.BOX else bodies.wet_floor(rng, 0.5)
     return Thing(item.id, body, _at_wall(place, item.offset_m, body.size[1], hall))
@@ -180,6 +192,8 @@ def place_people(
             f"person_{k + 1}", Person.random(rng, vest=k % 2 == 0), Pose2D(x, y, float(rng.uniform(-3.1, 3.1))),
             hall.site, cells, rng, pace_mps=float(rng.uniform(0.8, 1.3)),
         )  # fmt: skip
+        if scenario.intent:
+            person.errands = errands_of(hall.site, cells, person.id, person.pose, stream(scenario, "intent", k))
         out[person.id] = person
     return out
 
@@ -195,7 +209,9 @@ def place_forklift(scenario: Scenario, hall: Warehouse) -> SimForklift | None:
     west = wide[len(wide) // 2] + 0.55 if wide else 2.5
     circuit = np.array([[west, 2.5], [w - 2.5, 2.5], [w - 2.5, h - 2.5], [west, h - 2.5]])
     body = bodies.forklift(rng, Colour.YELLOW if rng.random() < 0.5 else Colour.ORANGE)
-    return SimForklift("forklift_1", body, circuit, float(rng.uniform(1.0, 1.4)), leg=3, along_m=float(rng.uniform(2, 8)))
+    stacking = Stacking(stream(scenario, "intent", 1000)) if scenario.intent else None
+    pace, along = float(rng.uniform(1.0, 1.4)), float(rng.uniform(2, 8))
+    return SimForklift("forklift_1", body, circuit, pace, leg=3, along_m=along, stacking=stacking)
 
 
 def event_spots(event: Event, scenario: Scenario, hall: Warehouse, index: int) -> list[tuple[float, float]]:

@@ -12,21 +12,23 @@ import numpy as np
 from aislewise.clock import to_ns, to_s
 from aislewise.errors import InputError, NotFoundError
 from aislewise.geometry import rectangle, wrap_angle
-from aislewise.types import F64, CameraModel, Colour, ObjectClass, Pose2D, RobotInfo, Waypoint
+from aislewise.types import F64, CameraModel, Colour, ObjectClass, Pose2D, RobotInfo, RobotMode, Waypoint
 from sim import bodies
 from sim.bodies import ROBOT_LENGTH_M, ROBOT_WIDTH_M, TOTE_SIZE_M, Body
 from sim.ego_motion import Twist
+from sim.errands import Cart
 from sim.faults import FaultSchedule
+from sim.fittings import charger_lamp
 from sim.fleet import FleetRobot, Others, RobotFleet
 from sim.geometry2d import convex_overlap, disc, gap_in_corridor
 from sim.happenings import Happenings
-from sim.mesh import Mesh
+from sim.mesh import Mesh, join
 from sim.metrics import Collision, Handled, Referee
 from sim.people import PERSON_RADIUS_M, Vehicle
 from sim.render import Moment, RenderPool, Seen, View, render_all
 from sim.robots import Carried, SimRobot
 from sim.scenario import Scenario
-from sim.scene import Base, Placed
+from sim.scene import Base, Placed, Scene
 from sim.sensors import DARK, Lighting, RawFrame
 from sim.setup import (
     GENERATORS,
@@ -36,6 +38,7 @@ from sim.setup import (
     place_items,
     place_people,
     place_robots,
+    stand_props,
     stream,
 )
 from sim.suite import SensorSuite
@@ -50,6 +53,8 @@ SIGHT_M = 30.0
 """Sensors see robots of the fleet within."""
 FLEET_NOISE = 100_000
 PICK_REACH_M = 2.3
+AT_CHARGER_M = 1.3
+"""From the middle of a charger's cabinet to a robot in its dock."""
 TABLE_Z_M = 0.76
 TABLE_SLOTS = ((-0.38, 0.0), (0.38, 0.0), (-0.38, TOTE_SIZE_M[2]), (0.38, TOTE_SIZE_M[2]))
 
@@ -84,6 +89,7 @@ class SimWorld:
         vehicles = [r.pose for r in self.robots.values()] + ([self.forklift.pose] if self.forklift else [])
         self.people = place_people(scenario, self.hall, vehicles)
         self.things = place_items(scenario, self.hall)
+        self.props = stand_props(scenario, self.hall, list(self.things.values()))
         self.suite = SensorSuite(
             scenario.sensors, scenario.lidar_columns, list(self.drivers), lambda *more: stream(scenario, "sensors", *more)
         )
@@ -93,7 +99,7 @@ class SimWorld:
         self.picks: list[Handled] = []
         self.deliveries: list[Handled] = []
         self.missed_picks: list[Handled] = []
-        self.base = Base.of(self.hall.mesh)
+        self.base = Base.of(join([self.hall.mesh, *(p.mesh for p in self.props.values())]))
         self.faults = FaultSchedule(scenario.faults)
         self._happenings = Happenings(scenario, self.hall)
         self._said = False
@@ -226,7 +232,7 @@ class SimWorld:
         asked for; with a pool they are rendered in parallel, to the same result."""
         standing = self._standing([self._robot(name).pose for name in robots])
         number = {name: k + 1 for k, name in enumerate(standing)}
-        placed = tuple(Placed(self._mesh(name, s), number[name], s.body.reflect) for name, s in standing.items())
+        placed = self._placed(standing)
         self._frame += 1
         moment = Moment(
             self._frame, self.now_ns, placed, tuple(standing.values()), self.lidar, self.camera_config, self.light
@@ -241,6 +247,28 @@ class SimWorld:
         ]  # fmt: skip
         frames = render_all(self.base, moment, views) if pool is None else pool.render_all(moment, views)
         return self._seen_one_by_one(robots, frames)
+
+    def scene(self) -> Scene:
+        """All that sensors can see, as it stands now; thing k of truth and robots is instance k + 1."""
+        return Scene(self.base, self._placed(self._standing([r.pose for r in self.drivers.values()])))
+
+    def _placed(self, standing: dict[str, Standing]) -> tuple[Placed, ...]:
+        """The bodies as instances from 1 on; behind them what is of no class: trolleys that are led, lamps."""
+        out = [Placed(self._mesh(name, s), k + 1, s.body.reflect) for k, (name, s) in enumerate(standing.items())]
+        more = [cart.placed for cart in self._carts()]
+        if self.scenario.lights:
+            more += [charger_lamp(p, self._charger_state(p.x_m, p.y_m)) for p in self.site.of_kind("charger")]
+        return (*out, *(Placed(mesh, len(out) + k + 1) for k, mesh in enumerate(more)))
+
+    def _carts(self) -> list[Cart]:
+        return [p.errands.cart for p in self.people.values() if p.errands and p.errands.cart]
+
+    def _charger_state(self, x_m: float, y_m: float) -> str:
+        """What its lamp shows."""
+        here = [r for r in self.robots.values() if math.hypot(r.pose.x_m - x_m, r.pose.y_m - y_m) < AT_CHARGER_M]
+        if not here:
+            return "free"
+        return "charging" if any(r.mode is RobotMode.CHARGING for r in here) else "taken"
 
     def _light(self, robot: str) -> Lighting | None:
         return DARK if self.faults.has("light blackout", robot, self.now_ns) else None
@@ -291,6 +319,7 @@ class SimWorld:
         for person in walkers:
             person.step(dt_s, vehicles + truck, self._taken)
         people = {p.id: disc(p.pose.x_m, p.pose.y_m, PERSON_RADIUS_M) for p in walkers}
+        people.update({c.id: c.outline for c in self._carts()})
         if self.forklift:
             self.forklift.step(dt_s, vehicles, [*people.values(), *self._solid.values()])
         movers = {**people, **{v.id: v.outline() for v in truck}}
@@ -328,6 +357,7 @@ class SimWorld:
         robots = {r.id: self._footprint(r.pose) for r in self.drivers.values()}
         others = dict(self._solid)
         others.update({p.id: disc(p.pose.x_m, p.pose.y_m, PERSON_RADIUS_M) for p in self.people.values()})
+        others.update({c.id: c.outline for c in self._carts()})
         if self.forklift:
             others[self.forklift.id] = replace(self.forklift.vehicle(), stop_m=0.0).outline()
         self.referee.contacts(self.now_ns, robots, others, self.hall.obstacles, self._fleet_contacts())
@@ -422,7 +452,7 @@ class SimWorld:
             table.clear()
         dx, dz = TABLE_SLOTS[len(table)]
         at = self.site.places[station]
-        body = Body(ObjectClass.TOTE, bodies.tote_mesh(load.paint), TOTE_SIZE_M, load.colour)
+        body = Body(ObjectClass.TOTE, bodies.tote_mesh(load.paint, self.scenario.labels), TOTE_SIZE_M, load.colour)
         name = load.object_id
         aside = abs(math.cos(at.yaw_rad)) > 0.5  # a table at the west or east wall stands along y
         pose = Pose2D(at.x_m, at.y_m + dx, math.pi / 2) if aside else Pose2D(at.x_m + dx, at.y_m, 0.0)
@@ -446,6 +476,7 @@ class SimWorld:
     def _refresh(self) -> None:
         """After things have come or gone: what is solid on the floor, and cells that people avoid."""
         self._solid = {t.id: t.outline for t in self.things.values() if not t.flat and t.z_m < 0.5}
+        self._solid.update({p.id: p.outline for p in self.props.values()})
         self._solid_others = Others.of(self._solid, set())
         self._taken = np.zeros(self.site.cells.shape, bool)
         for thing in self.things.values():
@@ -463,7 +494,7 @@ class SimWorld:
         rows = [self.fleet.near(p.x_m, p.y_m, SIGHT_M).tolist() for p in seen_from] if self.fleet else []
         close = [self.fleet.robots[self.fleet.names[row]] for row in sorted({r for some in rows for r in some})] if self.fleet else []
         for r in (*self.drivers.values(), *close):
-            mesh = bodies.robot_mesh(r.paint, [c.paint for c in r.load])
+            mesh = bodies.robot_mesh(r.paint, [c.paint for c in r.load], self.scenario.labels)
             size = (ROBOT_LENGTH_M, ROBOT_WIDTH_M, bodies.ROBOT_HEIGHT_M)
             out[r.id] = Standing(Body(ObjectClass.ROBOT, mesh, size, r.colour), r.pose, 0.0, r.velocity)
         return out
