@@ -37,7 +37,7 @@ class View:
             self._line("runs that were finished before are not run again (--fresh runs them)")
         self._earlier += earlier
         took = "before" if earlier else f"{result['metrics'].get('wall_s', '-')} s"
-        verdict = "PASS" if result["ok"] else "FAIL"
+        verdict = "DONE" if job.ablate and result["ok"] else "PASS" if result["ok"] else "FAIL"
         reasons = [result["error"]] if "error" in result else failed_gates(result)
         why = f": {', '.join(reasons)}" if reasons else ""
         self._line(f"[{self._done}/{self._total}] {verdict} {job.name} seed {job.seed} ({took}){why}")

@@ -1,7 +1,8 @@
 """`aislewise validate`: run scenario files in the closed loop and judge each by its gates.
 
 One scenario runs here and now. Several scenarios, or several seeds (`--seeds`), are a sweep: each run in a process of
-its own, `--workers` at once. A sweep that was broken off goes on where it was. In --out are then results.json,
+its own, `--workers` at once. A sweep that was broken off goes on where it was. With `--ablate` each scenario also runs
+without parts of the stack, and must get worse for each: else it is too easy. In --out are then results.json,
 junit.xml (for CI systems), report.html, and a folder per scenario and seed."""
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ def add(subparsers: Any) -> None:
     sweep.add_argument("--keep-recordings", action="store_true", help="of passed runs too (else of failed ones)")
     sweep.add_argument("--time-limit", type=float, metavar="S",
                        help="wall seconds after which a run counts as hung (default: by the scenario, generous)")  # fmt: skip
+    sweep.add_argument("--ablate", type=str, metavar="PART,...",
+                       help="also run without camera, lidar, words, tracking or replanning, or `all`: one run for each")  # fmt: skip
     live = p.add_argument_group("nodes that run elsewhere (ROS 2, or pocketros over DDS)")
     live.add_argument("--live", action="store_true", help="simulate and judge here, meet the nodes on the ROS graph")
     live.add_argument("--connect", default="tcp://127.0.0.1:5570", help="their planning service (default %(default)s)")
@@ -42,15 +45,19 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from aislewise.errors import InputError
+    from sim.ablation import parse_ablations
     from sim.sweep import Stopped, plan
 
     if not 0.01 <= args.rate <= 100.0:
         raise InputError("rate", f"{args.rate}", "[0.01, 100]")
     if args.live and args.workers != 1:
         raise InputError("workers", f"{args.workers} with --live: there is one fleet to meet", "1")
-    jobs = plan(args.scenario, 1 if args.seeds is None else args.seeds, args.seed, args.out, args.time_limit)
+    parts = parse_ablations(args.ablate) if args.ablate is not None else ()
+    if args.live and parts:
+        raise InputError("ablate", "nodes that run elsewhere cannot be left out from here", "no --live")
+    jobs = plan(args.scenario, 1 if args.seeds is None else args.seeds, args.seed, args.out, args.time_limit, parts)
     if args.into is not None:
-        return run_into(jobs[0], args)
+        return run_into(jobs[-1], args)
     for stale in ("results.json", "junit.xml", "report.html"):
         (args.out / stale).unlink(missing_ok=True)
     if len(jobs) == 1 and args.seeds is None:
@@ -67,11 +74,13 @@ def run(args: argparse.Namespace) -> int:
 
 def run_one(job: Job, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """In this process."""
-    import dataclasses
-
+    from aislewise.errors import InputError
     from sim.scenario import load_scenario
+    from sim.sweep import variant
 
-    scenario = dataclasses.replace(load_scenario(job.source), seed=job.seed)
+    scenario = variant(load_scenario(job.source), job.seed, job.ablate)
+    if args.live and scenario.ablate:
+        raise InputError("ablate", "nodes that run elsewhere cannot be left out from here", "no --live")
     if args.live:
         metrics = run_live(scenario, folder, args)
     else:
@@ -85,19 +94,23 @@ def run_one(job: Job, folder: Path, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_into(job: Job, args: argparse.Namespace) -> int:
-    """What a sweep starts: one run, whose result lies in its folder when it is complete."""
+    """What a sweep starts: one run, whose result lies in its folder when it is complete. Of a run that goes without a
+    part the figures count, not the gates."""
     from sim.sweep import save_result
     from sim.sweep_process import follow_sweep
 
     follow_sweep()
     result = run_one(job, args.into, args)
+    if job.ablate:
+        result |= {"ok": True, "gates": {}, "ablate": job.ablate}
     save_result(args.into, {**result, "fingerprint": job.fingerprint})
     return 0 if result["ok"] else 1
 
 
 def run_sweep(jobs: list[Job], args: argparse.Namespace) -> list[dict[str, Any]]:
-    """The results in the order of the jobs."""
+    """The results in the order of the jobs, those of ablations folded into those of the full runs."""
     from cli.sweep_view import View
+    from sim.ablation import fold
     from sim.sweep import Sweep
     from sim.sweep_report import write_sweep_report
 
@@ -105,11 +118,12 @@ def run_sweep(jobs: list[Job], args: argparse.Namespace) -> list[dict[str, Any]]
         words = [sys.executable, "-m", "cli.main", "validate", job.source, "--seed", str(job.seed)]
         words += ["--into", str(job.folder), "--connect", args.connect, "--rate", str(args.rate)]
         words += ["--record-sensors", args.record_sensors]
+        words += ["--ablate", job.ablate] if job.ablate else []
         return [*words, "--patience", str(args.patience), *(["--live"] if args.live else [])]
 
     with View(len(jobs)) as view:
         sweep = Sweep(jobs, command, args.workers, view, args.keep_recordings)
-        results = sweep.run(fresh=args.fresh or args.live)  # what runs elsewhere may have changed
+        results = fold(sweep.run(fresh=args.fresh or args.live))  # what runs elsewhere may have changed
     write_sweep_report(results, args.out)
     return results
 

@@ -17,6 +17,9 @@ from fusion.grid import NO_COLOUR, BevConfig
 from fusion.infer import Detector
 
 RADIUS_M = 0.5
+RANGE_STEP_M = 3.0
+SURE = 0.3
+"""Score from which a claim counts where recall and precision are asked for."""
 MIN_LIDAR_POINTS = 4
 MIN_CAMERA_PIXELS = 24
 """An object counts as visible to a sensor from this many returns or pixels on."""
@@ -95,6 +98,54 @@ def detection_map(
     return float(np.mean(list(each.values()))) if each else 0.0
 
 
+def by_range(
+    detections: Sequence[Any], truths: Sequence[Sequence[Any]], radius_m: float = RADIUS_M, step_m: float = RANGE_STEP_M
+) -> dict[str, list[dict[str, Any]]]:
+    """How well each class is found near and far: rows of from_m, to_m (distance over the floor from base_link),
+    truths, claims, recall, precision (None without claims) and ap (None without truths). Recall and precision are of
+    claims with a score of at least SURE. What is found counts where its truth is, a false claim where it is made.
+    Arguments as class_precisions takes them; all in base_link."""
+    rows: dict[tuple[int, int], _Bin] = {}
+    for frame, truth in zip(detections, truths, strict=True):
+        found = getattr(frame, "detections", frame)
+        counts = [not getattr(t, "ignore", False) for t in truth]
+        places = [(int(t.cls), int(np.hypot(*t.position[:2]) // step_m)) for t in truth]
+        for place, counted in zip(places, counts, strict=True):
+            if counted:
+                rows.setdefault(place, _Bin()).truths += 1
+        for d, k in zip(found, match(found, truth, radius_m), strict=True):
+            if k >= 0 and not counts[k]:
+                continue
+            place = places[k] if k >= 0 else (int(d.cls), int(np.hypot(*d.position[:2]) // step_m))
+            part = rows.setdefault(place, _Bin())
+            part.scores.append(float(d.score))
+            part.hits.append(k >= 0)
+    out: dict[str, list[dict[str, Any]]] = {}
+    for cls, part_of in sorted(rows):
+        row = {"from_m": part_of * step_m, "to_m": (part_of + 1) * step_m, **rows[cls, part_of].figures()}
+        out.setdefault(ObjectClass(cls).name.lower(), []).append(row)
+    return out
+
+
+@dataclass(slots=True)
+class _Bin:
+    """One class at one range."""
+
+    truths: int = 0
+    scores: list[float] = field(default_factory=list)
+    hits: list[bool] = field(default_factory=list)
+
+    def figures(self) -> dict[str, Any]:
+        sure = [hit for score, hit in zip(self.scores, self.hits, strict=True) if score >= SURE]
+        return {
+            "truths": self.truths,
+            "claims": len(sure),
+            "recall": round(sum(sure) / self.truths, 4) if self.truths else None,
+            "precision": round(sum(sure) / len(sure), 4) if sure else None,
+            "ap": round(average_precision(self.scores, self.hits, self.truths), 4) if self.truths else None,
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class KnownObject:
     """A labelled object as the metrics use it."""
@@ -167,7 +218,7 @@ def _map_in_view(tally: Tally) -> float:
     return detection_map(tally.found, tally.in_view)
 
 
-def _looks(tally: Tally, score: float = 0.3) -> dict[str, Any]:
+def _looks(tally: Tally, score: float = SURE) -> dict[str, Any]:
     """Recall, precision, and how often colour and attributes of found objects are right."""
     good, claimed, present = 0, 0, 0
     right: dict[str, list[bool]] = {name: [] for name in ("colour", *ATTRIBUTES)}

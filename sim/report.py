@@ -14,6 +14,9 @@ import numpy as np
 from aislewise.clock import to_s
 from aislewise.geometry import rectangle
 from aislewise.types import CameraModel, Colour, Detection, ObjectClass, OrderState, Pose2D
+from sim.range_plots import by_range
+from sim.timeline_plots import faults_of
+from sim.timeline_plots import timeline as reactions
 
 if TYPE_CHECKING:
     from sim.shift import Shift
@@ -39,6 +42,8 @@ def write_report(shift: Shift, metrics: dict[str, Any], path: Path) -> None:
         ("The shift from above", top_view(shift)),
         ("What one robot saw", seen(shift)),
         ("Orders over time", timeline(shift)),
+        ("Faults and reactions", reactions(shift.series(), faults_of(metrics))),
+        ("Detection by range and class", by_range(metrics.get("detection_by_range", {}))),
         ("Latencies", latencies(shift)),
     ]
     images = [(title, _png(figure)) for title, figure in sections if figure is not None]
@@ -216,7 +221,7 @@ def _page(metrics: dict[str, Any], images: list[tuple[str, bytes]]) -> str:
     figures = "".join(
         f"<tr><td>{html.escape(k)}</td><td>{html.escape(json.dumps(v, default=float))}</td></tr>"
         for k, v in metrics.items()
-        if k not in ("gates", "ok")
+        if k not in ("gates", "ok", "detection_by_range")
     )
     pictures = "".join(
         f'<h2>{html.escape(title)}</h2><img alt="{html.escape(title)}" '

@@ -12,6 +12,7 @@ from typing import Any
 
 from aislewise.errors import InputError
 from aislewise.types import Colour, ObjectClass
+from sim.ablation import check_ablation
 from sim.demand_profile import DemandConfig
 from sim.faults import MAX_FAULTS, Fault, parse_fault
 from sim.order_stream import located
@@ -126,7 +127,8 @@ class Fidelity:
 @dataclass(frozen=True)
 class Scenario:
     """description: why it exists; faults: as sim.faults reads them; release_s: orders are released over this time; battery: least and greatest charge at the start;
-    lidar_columns: rays per beam and turn; demand: how customers order, else a plain stream; slotting_m: how far from the stations fast movers lie.
+    lidar_columns: rays per beam and turn; demand: how customers order, else a plain stream; slotting_m: how far from
+    the stations fast movers lie; ablate: what the run goes without (sim.ablation).
     props: what stands about that is of no class; labels: totes carry printed labels; lights: lamps on the chargers show
     whether they are free; intent: people go from work to work, some with cartons or trolleys, and the forklift stacks."""
 
@@ -152,6 +154,7 @@ class Scenario:
     instruction: Spoken | None = None
     gates: Gates = field(default_factory=Gates)
     fidelity: Fidelity | None = None
+    ablate: str = ""
     props: Props = field(default_factory=Props)
     labels: bool = False
     lights: bool = False
@@ -171,6 +174,10 @@ class Scenario:
         sensor = self.robots if self.fidelity is None else min(self.fidelity.sensor, self.robots)
         if sensor > min(docks, MAX_SENSOR_ROBOTS):
             raise InputError("robots", f"{sensor} of sensor fidelity", f"{docks} chargers and parking places")
+        if self.ablate:
+            check_ablation(self.ablate)
+            if self.ablate in ("camera", "lidar") and sensor < self.robots:  # their error model is of both sensors
+                raise InputError("ablate", f"{self.ablate!r} with robots of object fidelity", "robots of sensor fidelity")
         ids = [i.id for i in self.items]
         if len(set(ids)) != len(ids):
             raise InputError("items", "ids must differ")

@@ -26,8 +26,8 @@ from aislewise import __version__, messages, topics
 from aislewise.clock import to_ns, to_s
 from aislewise.errors import AislewiseError
 from aislewise.node import AislewiseNode
-from aislewise.types import F32, U8, Detection, DetectionFrame, Order, OrderRecord, OrderState
-from fusion.evaluate import detection_map
+from aislewise.types import F32, F64, U8, Detection, DetectionFrame, Order, OrderRecord, OrderState
+from fusion.evaluate import by_range, detection_map
 from fusion.fusion_node import FusionNode
 from fusion.infer import Detector, PhraseEncoder
 from fusion.world_node import WorldNode
@@ -45,8 +45,11 @@ from sim.recorded_orders import encode_recorded
 from sim.recorder import Recorder
 from sim.scenario import Scenario
 from sim.sim_node import SimNode
+from sim.watch import Watch
 
 ACK_TIMEOUT_S = 60.0
+OBSERVE_EVERY = 5
+"""Ticks between two looks at where everybody is."""
 
 Progress = Callable[["Shift"], None]
 
@@ -97,6 +100,7 @@ class Shift:
         self.observer = Observer()
         self.sim = SimNode(scenario, lockstep=True)
         self.world = self.sim.world
+        self.watch = Watch(self.world.site, list(self.world.robots), OBSERVE_EVERY * self.sim.settings.tick_s)
         self.demand = make_demand(scenario, self.world.site)
         self.orders: list[Order] = list(self.demand.orders)
         self._build_nodes(record, all_sensors)
@@ -111,11 +115,14 @@ class Shift:
         robots = list(self.world.robots)
         detector = Detector(threads=2)
         self.fusion = [FusionNode(detector, namespace=f"/{r}") for r in robots]
-        self.perception = [n for r in robots for n in (CameraNode(namespace=f"/{r}"), LidarNode(namespace=f"/{r}"))]
-        self.instruction = InstructionNode(PhraseEncoder())
-        self.world_node = WorldNode()
+        without = self.scenario.ablate
+        senses = [kind for part, kind in (("camera", CameraNode), ("lidar", LidarNode)) if part != without]
+        self.perception = [kind(namespace=f"/{r}") for r in robots for kind in senses]
+        words = [] if without == "words" else [InstructionNode(PhraseEncoder())]
+        self.world_node = WorldNode(parameter_overrides=[Parameter("tracking", value=without != "tracking")])
         self.planner = PlannerNode(
             parameter_overrides=[
+                Parameter("replanning", value=without != "replanning"),
                 Parameter("bind", value="tcp://127.0.0.1:*"),
                 Parameter("store", value=str(self.out / "orders.sqlite")),
                 Parameter("seed", value=self.scenario.seed),
@@ -127,7 +134,7 @@ class Shift:
             self.recorder = Recorder(self.out / "run.mcap", robots, robots if all_sensors else robots[:1], about)
         self.listener = _Listener(self)
         nodes: list[Any] = [
-            self.sim, *self.perception, *self.fusion, self.instruction, self.world_node, self.planner, self.listener,
+            self.sim, *self.perception, *self.fusion, *words, self.world_node, self.planner, self.listener,
         ]
         if self.recorder is not None:
             nodes.append(self.recorder)
@@ -229,17 +236,33 @@ class Shift:
     # --- observing ---------------------------------------------------------------------------------
 
     def _observe(self) -> None:
-        if self.sim.ticks % 5:
+        if self.sim.ticks % OBSERVE_EVERY:
             return
-        if self.planner.planner is not None:
-            self.observer.blocked.update(self.planner.planner.blocked_cells())
-        t = to_s(self.world.now_ns)
-        for name in self.world.robots:
-            pose = self.world.true_pose(name)
+        blocked = {} if self.planner.planner is None else self.planner.planner.blocked_cells()
+        self.observer.blocked.update(blocked)
+        t, truth = to_s(self.world.now_ns), self.world.truth()
+        poses = {name: self.world.true_pose(name) for name in self.world.robots}
+        for name, pose in poses.items():
             self.observer.tracks.setdefault(name, []).append((t, pose.x_m, pose.y_m))
-        for body in self.world.truth():
+        for body in truth:
             if body.moving:
                 self.observer.bodies.setdefault(body.id, []).append((t, body.pose.x_m, body.pose.y_m))
+        plan = self.planner.plan
+        self.watch.sample(
+            t, {name: r.mode for name, r in self.world.robots.items()}, {n: (p.x_m, p.y_m) for n, p in poses.items()},
+            {r.robot for r in plan.robots if r.tasks} if plan is not None else set(), blocked,
+            [(b.pose.x_m, b.pose.y_m, 0.5 * max(b.size[:2])) for b in truth],
+        )  # fmt: skip
+
+    def series(self) -> dict[str, F64]:
+        """How the shift went over time, by name (see Watch.series); `orders_done_s`: when each order was; `frames`
+        (N, 4): when each frame was taken, the number of its detections, and whether camera and lidar took part."""
+        done = [to_s(e.stamp_ns) for e in self.order_events() if e.state is OrderState.DONE]
+        frames = [
+            (to_s(f.stamp_ns), len(f.detections), "camera" in f.sensors, "lidar" in f.sensors) for f, _ in self.observer.frames
+        ]
+        table = np.array(frames, np.float64).reshape(-1, 4)
+        return self.watch.series() | {"orders_done_s": np.array(done, np.float64), "frames": table}
 
     # --- judging -----------------------------------------------------------------------------------
 
@@ -251,6 +274,9 @@ class Shift:
             "frames": len(fusion_ms),
             "sensor_hz": 1.0 / (self.sim.settings.tick_s * self.sim.settings.sense_every),
             "detection_map": detection_map([d for d, _ in observer.frames], [t for _, t in observer.frames]),
+            "detection_by_range": by_range([d for d, _ in observer.frames], [t for _, t in observer.frames]),
+            "waited_s": round(self.watch.waited_s, 1),
+            "false_blocked_s": round(self.watch.false_blocked_s, 1),
             "wall_s": round(self.wall_s, 2),
             "realtime_factor": round(sim_s / max(self.wall_s, 1e-9), 3),
             "fusion_latency_ms": percentiles(fusion_ms),

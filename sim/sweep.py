@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from aislewise import __version__
 from aislewise.errors import InputError
+from sim.ablation import MARK
 from sim.scenario import Scenario, load_scenario
 from sim.sweep_process import Process
 
@@ -34,13 +35,14 @@ MAX_SEEDS, MAX_WORKERS = 10_000, 256
 POLL_S = 0.05
 
 Result = dict[str, Any]
-"""{name, seed, ok, gates, metrics, folder, fingerprint}; error: why there is no judgement (crash, time limit)."""
+"""{name, seed, ok, gates, metrics, folder, fingerprint}; error: why there is no judgement (crash, time limit); ablate:
+what the run went without."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One run. source: file or packaged name; folder: where its files go; key: that below the sweep's folder;
-    limit_s: wall time after which it counts as hung."""
+    limit_s: wall time after which it counts as hung; ablate: what it goes without."""
 
     name: str
     seed: int
@@ -49,6 +51,7 @@ class Job:
     key: str
     fingerprint: str
     limit_s: float
+    ablate: str = ""
 
 
 class Watcher(Protocol):
@@ -70,9 +73,11 @@ class Stopped(Exception):
 
 
 def plan(
-    sources: Sequence[str], seeds: int, first_seed: int | None, out: Path, limit_s: float | None = None
-) -> list[Job]:
-    """The runs of a sweep. Raises InputError for anything that is wrong with a scenario, before any simulation."""
+    sources: Sequence[str], seeds: int, first_seed: int | None, out: Path, limit_s: float | None = None,
+    ablations: Sequence[str] = (),
+) -> list[Job]:  # fmt: skip
+    """The runs of a sweep: each scenario as it is, then without each of the ablations. Raises InputError for anything
+    that is wrong with a scenario, before any simulation."""
     if not 1 <= seeds <= MAX_SEEDS:
         raise InputError("seeds", f"{seeds}", f"1 to {MAX_SEEDS}")
     if limit_s is not None and not 0.0 < limit_s <= 1e7:
@@ -84,13 +89,23 @@ def plan(
         if any(j.name == scenario.name for j in jobs):
             raise InputError("scenario", f"two of the files are named {scenario.name!r}: their runs would mix")
         first = scenario.seed if first_seed is None else first_seed
-        for seed in range(first, first + seeds):
-            one = dataclasses.replace(scenario, seed=seed)
-            key = f"{one.name}/seed_{seed}"
-            jobs.append(
-                Job(one.name, seed, source, out / key, key, fingerprint(one), limit_s or default_limit_s(one))
-            )
+        for part in ("", *ablations):
+            for seed in range(first, first + seeds):
+                one = variant(scenario, seed, part)
+                key = f"{one.name}/seed_{seed}"
+                limit = limit_s or default_limit_s(one)
+                jobs.append(Job(one.name, seed, source, out / key, key, fingerprint(one), limit, part))
     return jobs
+
+
+def variant(scenario: Scenario, seed: int, ablate: str = "") -> Scenario:
+    """The scenario with another seed, and with one part of the stack left out."""
+    one = dataclasses.replace(scenario, seed=seed)
+    if not ablate:
+        return one
+    if one.ablate:
+        raise InputError("ablate", f"{ablate!r}: {one.name} goes without {one.ablate} already", "one at a time")
+    return dataclasses.replace(one, name=one.name + MARK + ablate, ablate=ablate)
 
 
 def check_name(name: str) -> None:
@@ -204,7 +219,7 @@ class Sweep:
     def _fail(self, job: Job, why: str, wall_s: float = 0.0) -> None:
         failed = {
             "name": job.name, "seed": job.seed, "ok": False, "gates": {}, "metrics": {"wall_s": round(wall_s, 2)},
-            "error": why, "fingerprint": job.fingerprint,
+            "error": why, "fingerprint": job.fingerprint, **({"ablate": job.ablate} if job.ablate else {}),
         }  # fmt: skip
         save_result(job.folder, failed)
         self._finish(job, failed)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aislewise.types import F64
 from sim.intervals import mean_t
 from sim.tracks import Tracks
 
@@ -106,22 +107,31 @@ def _bar(axes: Any, y: float, runs: Sequence[Mapping[str, Any]], figure: Figure,
 
 def traffic(maps: Mapping[str, Tracks]) -> Any:
     """Where the robots of one run of each scenario spent their time; racks and walls are grey."""
+    return _maps({title: (tracks, tracks.seconds_per_cell()) for title, tracks in maps.items()}, "robot-seconds per cell")
+
+
+def waits(maps: Mapping[str, Tracks]) -> Any:
+    """Where they waited with work to do. Runs that kept no waits are left out; None where none did."""
+    found = {title: (t, t.waits_per_cell()) for title, t in maps.items() if t.step_s > 0.0}
+    return _maps(found, "robot-seconds of waiting") if found else None
+
+
+def _maps(maps: Mapping[str, tuple[Tracks, F64]], label: str) -> Any:
     from matplotlib.figure import Figure as Canvas
 
     columns = min(3, len(maps))
     rows = -(-len(maps) // columns)
     canvas = Canvas(figsize=(4 * columns, 5 * rows), layout="constrained")
     canvas.get_layout_engine().set(wspace=0.08)
-    for axes, (title, tracks) in zip(canvas.subplots(rows, columns, squeeze=False).flat, maps.items()):
+    for axes, (title, (tracks, seconds)) in zip(canvas.subplots(rows, columns, squeeze=False).flat, maps.items()):
         height, width = tracks.free.shape
         x, y = tracks.corner_m
         extent = (x, x + width * tracks.resolution_m, y, y + height * tracks.resolution_m)
         axes.imshow(~tracks.free, origin="lower", extent=extent, cmap="Greys", vmin=0, vmax=3)
-        seconds = tracks.seconds_per_cell()
         seen = np.ma.masked_where(seconds <= 0, seconds)
         top = float(np.percentile(seen.compressed(), 98)) if seen.count() else 1.0
         image = axes.imshow(seen, origin="lower", extent=extent, cmap="inferno_r", vmin=0, vmax=top, interpolation="nearest")
-        canvas.colorbar(image, ax=axes, shrink=0.6, label="robot-seconds per cell", extend="max")
+        canvas.colorbar(image, ax=axes, shrink=0.6, label=label, extend="max")
         axes.set(title=title, xlabel="x in map [m]", ylabel="y in map [m]", aspect="equal")
         axes.title.set_fontsize(10)
     for axes in canvas.axes[: rows * columns][len(maps) :]:

@@ -1,4 +1,5 @@
-"""The report of a sweep: one self-contained HTML page of gates, figures, pictures, and links to what failed."""
+"""The report of a sweep: one self-contained HTML page of gates, figures, pictures, and links to what failed. What a run
+lacks, because it crashed or is of an earlier version, is left out."""
 
 from __future__ import annotations
 
@@ -10,12 +11,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sim.ablation_report import ablation_bars, ablation_table, ablations_of
 from sim.intervals import mean_t, wilson
+from sim.range_plots import by_range, pooled
 from sim.sweep import RECORDING, failed_gates, shown
-from sim.sweep_plots import FIGURES, Figure, by_scenario, traffic, value, values
+from sim.sweep_plots import FIGURES, Figure, by_scenario, traffic, value, values, waits
+from sim.timeline_plots import faults_of, timeline
 from sim.tracks import Tracks, load_tracks
 
 MAX_MAPS = 12
+MAX_FOLDED = 40
+"""Pictures of single scenarios, folded away, in one section."""
 LINKS = (("report", "report.html"), ("recording", RECORDING), ("log", "log.txt"))
 
 Runs = Sequence[dict[str, Any]]
@@ -24,6 +30,7 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1150px; margin: 2em auto; padding: 0 1em; color: #222 }
 img { max-width: 100% } table { border-collapse: collapse; margin: 1em 0; font-size: 14px }
 td, th { border-bottom: 1px solid #ddd; padding: .25em .8em .25em 0; text-align: left; vertical-align: top }
+summary { cursor: pointer; margin: .4em 0 } .wide { overflow-x: auto }
 td.n, .f { white-space: nowrap } .n { text-align: right } .ci { color: #777 } .ok { color: #2a7f2a; font-weight: 600 }
 .bad { color: #d62728; font-weight: 600 } .note { color: #666; max-width: 50em }
 """
@@ -41,7 +48,10 @@ def write_sweep_report(results: Runs, out: Path) -> None:
         ("Gates", gate_table(scenarios)),
         ("Failures", failure_table(results, out)),
         ("Figures", figure_table(scenarios) + _picture("figures by scenario", by_scenario(scenarios))),
-        ("Traffic", traffic_maps(scenarios, out)),
+        ("Ablation", ablation(scenarios)),
+        ("Detection by range and class", detection(scenarios)),
+        ("Faults and reactions", timelines(scenarios, out)),
+        ("Traffic and waits", traffic_maps(scenarios, out)),
         ("Every run", run_table(results, out)),
     ]
     body = "".join(f"<h2>{title}</h2>\n{text}\n" for title, text in sections if text)
@@ -115,16 +125,61 @@ def run_table(results: Runs, out: Path) -> str:
     return _table(head, rows)
 
 
+def ablation(scenarios: Mapping[str, Runs]) -> str:
+    found = ablations_of(scenarios)
+    if not found:
+        return ""
+    bars = {name: ablation_bars(parts) for name, parts in found.items()}
+    return ablation_table(found) + _folded({n: _picture(f"{n}: scores without each part", b) for n, b in bars.items() if b})
+
+
+def detection(scenarios: Mapping[str, Runs]) -> str:
+    """All runs together, then each scenario's."""
+    kept = {
+        name: [r["metrics"]["detection_by_range"] for r in runs if isinstance(r["metrics"].get("detection_by_range"), dict)]
+        for name, runs in scenarios.items()
+    }
+    whole = by_range(pooled(rows for found in kept.values() for rows in found))
+    if whole is None:
+        return ""
+    each = {name: by_range(pooled(found)) for name, found in kept.items()} if len(kept) > 1 else {}
+    title = "detection by range and class"
+    return _picture(title, whole) + _folded({n: _picture(f"{n}: {title}", f) for n, f in each.items() if f}, closed=True)
+
+
+def timelines(scenarios: Mapping[str, Runs], out: Path) -> str:
+    """Of one run of each scenario, as for the maps; those with faults first."""
+    found = [(title, timeline(tracks.series, faults_of(run["metrics"])), run) for title, run, tracks in _one_of_each(scenarios, out)]
+    found.sort(key=lambda f: not faults_of(f[2]["metrics"]))
+    return _folded({title: _picture(f"{title}: faults and reactions", figure) for title, figure, _ in found if figure})
+
+
 def traffic_maps(scenarios: Mapping[str, Runs], out: Path) -> str:
+    maps = {title: tracks for title, _, tracks in _one_of_each(scenarios, out)[:MAX_MAPS]}
+    if not maps:
+        return ""
+    waited = waits(maps)
+    return _picture("where robots spent their time", traffic(maps)) + (_picture("where robots waited", waited) if waited else "")
+
+
+def _one_of_each(scenarios: Mapping[str, Runs], out: Path) -> list[tuple[str, Mapping[str, Any], Tracks]]:
     """One run of each scenario that left its tracks; one that failed is the one to look at."""
-    maps: dict[str, Tracks] = {}
+    found = []
     for name, runs in scenarios.items():
         for run in sorted(runs, key=lambda r: bool(r["ok"])):
             tracks = load_tracks(out / run["folder"] / "tracks.npz")
-            if tracks is not None and len(maps) < MAX_MAPS:
-                maps[f"{name}, seed {run['seed']}"] = tracks
+            if tracks is not None:
+                found.append((f"{name}, seed {run['seed']}", run, tracks))
                 break
-    return _picture("where robots spent their time", traffic(maps)) if maps else ""
+    return found
+
+
+def _folded(pictures: Mapping[str, str], closed: bool = False) -> str:
+    """Each under its title; one alone is open unless `closed`."""
+    opened = " open" if len(pictures) == 1 and not closed else ""
+    shown = list(pictures.items())[:MAX_FOLDED]
+    more = f"<p>{len(pictures) - MAX_FOLDED} more are left out.</p>" if len(pictures) > MAX_FOLDED else ""
+    return "".join(f"<details{opened}><summary>{html.escape(t)}</summary>{p}</details>\n" for t, p in shown) + more
 
 
 def _spread(gates: Sequence[Mapping[str, Any]]) -> str:
@@ -169,7 +224,7 @@ def _verdict(ok: bool) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = "\n".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f"<table><tr>{''.join(head)}</tr>\n{lines}</table>"
+    return f'<div class="wide"><table><tr>{"".join(head)}</tr>\n{lines}</table></div>'
 
 
 def _picture(alt: str, figure: Any) -> str:
@@ -182,7 +237,8 @@ def _page(results: Runs, scenarios: int, body: str) -> str:
     passed = sum(bool(r["ok"]) for r in results)
     verdict = "PASS" if passed == len(results) else "FAIL"
     low, high = wilson(passed, len(results))
-    wall = sum(float(r["metrics"].get("wall_s", 0.0)) for r in results)
+    parts = [p for r in results for p in (r, *r.get("ablation", {}).values())]
+    wall = sum(float(p.get("metrics", p).get("wall_s", 0.0)) for p in parts)
     many = "scenario" if scenarios == 1 else "scenarios"
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Aislewise validation: {verdict}</title>
 <style>{_STYLE}</style>
