@@ -9,6 +9,7 @@ to it, and sends it to charge when its battery is low: a yardstick for what you 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -46,13 +47,14 @@ def nearest_policy(seen: Observation, rng: np.random.Generator) -> Any:
 
 
 def episode(env: gymnasium.Env[Any, Any], policy: Policy, seed: int) -> tuple[float, dict[str, Any]]:
+    """(sum of rewards, last info and the number of steps)."""
     seen, info = env.reset(seed=seed)
-    rng, total, over = np.random.default_rng(seed), 0.0, False
+    rng, total, over, steps = np.random.default_rng(seed), 0.0, False, 0
     while not over:
         seen, reward, terminated, truncated, info = env.step(policy(seen, rng))
-        total += float(reward)
+        total, steps = total + float(reward), steps + 1
         over = terminated or truncated
-    return total, info
+    return total, {**info, "steps": steps}
 
 
 def main() -> None:
@@ -61,13 +63,16 @@ def main() -> None:
     args = parser.parse_args()
     env = gymnasium.make("aislewise/Warehouse-v0")
     for name, policy in (("random", random_policy), ("nearest", nearest_policy)):
+        started = time.process_time()
         results = [episode(env, policy, seed) for seed in range(args.episodes)]
+        steps_per_s = sum(info["steps"] for _, info in results) / (time.process_time() - started)
         reward = np.array([total for total, _ in results])
         mean = {key: float(np.mean([info[key] for _, info in results])) for key in ("delivered", "late", "open", "time_s")}
         spread = 1.96 * reward.std(ddof=1) / np.sqrt(len(reward)) if len(reward) > 1 else 0.0
         print(
             f"{name:8} reward {reward.mean():7.2f} +- {spread:.2f}   delivered {mean['delivered']:.1f}, "
-            f"late {mean['late']:.1f}, left open {mean['open']:.1f}, in {mean['time_s']:.0f} s"
+            f"late {mean['late']:.1f}, left open {mean['open']:.1f}, in {mean['time_s']:.0f} s, "
+            f"contacts {sum(info['collisions'] for _, info in results)}, {steps_per_s:.0f} steps per CPU second"
         )
 
 
