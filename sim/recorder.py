@@ -32,6 +32,8 @@ FLEET_TOPICS = (
 )
 ROBOT_TOPICS = (topics.ROBOT_STATE, topics.ROUTE, topics.DETECTIONS, topics.BATTERY)
 SENSOR_TOPICS = (topics.IMAGE_RAW, topics.CAMERA_INFO_RAW, topics.POINTS_RAW)
+OPTIONAL_TOPICS = (topics.DEPTH_RAW, topics.IMU_RAW)
+"""Of the same robots, where the simulator publishes them."""
 
 
 ABOUT = "aislewise"
@@ -58,7 +60,8 @@ class Recorder(AislewiseNode):
         for topic in FLEET_TOPICS:
             self._record(topic, "")
         for robot in robots:
-            for topic in ROBOT_TOPICS + (SENSOR_TOPICS if robot in sensor_robots else ()):
+            more = tuple(t for t in OPTIONAL_TOPICS if self.count_publishers(f"/{robot}/{t.name}"))
+            for topic in ROBOT_TOPICS + (SENSOR_TOPICS + more if robot in sensor_robots else ()):
                 self._record(topic, f"/{robot}/")
 
     def _record(self, topic: topics.Topic, prefix: str) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import rclpy
+from mcap.reader import make_reader
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
@@ -16,6 +19,7 @@ from aislewise.node import AislewiseNode
 from pocketros.testing import spin_until_idle
 from sim.ego_motion import STILL, Twist
 from sim.imu import GRAVITY_MPS2, Imu
+from sim.recorder import Recorder
 from sim.render import RenderPool
 from sim.rigs import SensorClock
 from sim.scenario import load_scenario, scenario_from
@@ -150,11 +154,12 @@ def test_frames_with_every_option_are_the_same_from_other_processes() -> None:
         pool.close()
 
 
-def test_what_a_scenario_asks_for_is_on_the_graph_late_and_with_its_lens() -> None:
+def test_what_a_scenario_asks_for_is_on_the_graph_late_and_with_its_lens_and_in_the_recording(tmp_path: Path) -> None:
     scenario = dataclasses.replace(load_scenario("blackout"), sensors=scenario_from({"sensors": EVERYTHING}).sensors)
     rclpy.init(args=[])
     sim = SimNode(scenario, lockstep=True, parameter_overrides=[Parameter("workers", value=0)])
     got: dict[str, list[tuple[int, object]]] = {}
+    recorder = Recorder(tmp_path / "run.mcap", ["robot_1", "robot_2"], ["robot_1"], {})
     listener = AislewiseNode("listener")
     for topic in (topics.DEPTH_RAW, topics.IMU_RAW, topics.CAMERA_INFO_RAW, topics.IMAGE_RAW, topics.POINTS_RAW):
         listener.listen(
@@ -163,11 +168,14 @@ def test_what_a_scenario_asks_for_is_on_the_graph_late_and_with_its_lens() -> No
     executor = SingleThreadedExecutor()
     executor.add_node(sim)
     executor.add_node(listener)
+    executor.add_node(recorder)
     try:
         for _ in range(9):
             sim.tick()
             spin_until_idle(executor)
     finally:
+        recorder.close()
+        recorder.destroy_node()
         listener.destroy_node()
         sim.destroy_node()
         rclpy.try_shutdown()
@@ -183,14 +191,24 @@ def test_what_a_scenario_asks_for_is_on_the_graph_late_and_with_its_lens() -> No
     assert list(info.d) == [-0.2, 0.05, 0.001, 0.0, 0.0] and info.distortion_model == "plumb_bob"  # type: ignore[attr-defined]
     assert 0.66 * SECOND <= at_ns <= 0.8 * SECOND
     assert got[topics.POINTS_RAW.name][0][0] == SECOND // 2
+    with (tmp_path / "run.mcap").open("rb") as file:
+        counts = Counter(channel.topic for _, channel, _ in make_reader(file).iter_messages())
+    assert counts[f"/robot_1/{topics.IMU_RAW.name}"] == 9 and counts[f"/robot_1/{topics.DEPTH_RAW.name}"] == 1
+    assert f"/robot_2/{topics.IMU_RAW.name}" not in counts
 
 
-def test_a_scenario_that_asks_for_nothing_has_no_further_topics() -> None:
+def test_a_scenario_that_asks_for_nothing_has_no_further_topics(tmp_path: Path) -> None:
     assert SensorSetup().depth is None and SensorSetup().imu is None
     sim = None
     rclpy.init(args=[])
     try:
         sim = SimNode(load_scenario("blackout"), lockstep=True, parameter_overrides=[Parameter("workers", value=0)])
+        recorder = Recorder(tmp_path / "run.mcap", ["robot_1"], ["robot_1"], {})
+        recorder.close()
+        recorder.destroy_node()
+        with (tmp_path / "run.mcap").open("rb") as file:
+            summary = make_reader(file).get_summary()
+        assert summary is not None and not any("imu" in c.topic or "depth" in c.topic for c in summary.channels.values())
         assert not sim.count_publishers(f"/robot_1/{topics.IMU_RAW.name}")
         assert not sim.count_publishers(f"/robot_1/{topics.DEPTH_RAW.name}")
         assert sim.count_publishers(f"/robot_1/{topics.POINTS_RAW.name}") == 1
