@@ -9,8 +9,10 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from aislewise.clock import to_ns
-from aislewise.types import DetectionFrame, Pose2D, WorldObject
+from aislewise.types import F64, DetectionFrame, ObjectClass, Pose2D, WorldObject
 from fusion.tracker import Tracker, TrackerConfig
 
 
@@ -28,7 +30,7 @@ class LatestFrames:
         self._frames: dict[str, tuple[int, tuple[WorldObject, ...]]] = {}
         self._numbers = itertools.count(1)
 
-    def update(self, frame: DetectionFrame, robots: Sequence[Pose2D] = ()) -> None:
+    def update(self, frame: DetectionFrame, robots: Sequence[Pose2D] | F64 = ()) -> None:
         """See Tracker.update. A frame older than the robot's last is not used."""
         if frame.stamp_ns < self._frames.get(frame.robot, (frame.stamp_ns, ()))[0]:
             self.rejected += 1
@@ -45,3 +47,8 @@ class LatestFrames:
         oldest = (newest if now_ns is None else now_ns) - self._keep_ns
         recent = [o for stamp, seen in self._frames.values() if stamp >= oldest for o in seen]
         return tuple(sorted(recent, key=lambda o: (len(o.id), o.id)))
+
+    def movers(self, classes: Sequence[ObjectClass], now_ns: int) -> tuple[F64, F64]:
+        """See Tracker.movers."""
+        found = [o for o in self.objects(now_ns) if o.cls in classes]
+        return np.array([o.position[:2] for o in found]).reshape(-1, 2), np.array([o.size for o in found]).reshape(-1, 3)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
 
 from aislewise.clock import NS_PER_S, to_s
 from aislewise.errors import InputError
@@ -85,14 +86,16 @@ class Tracker:
         self._births = 0
         self._serial = 0
 
-    def update(self, frame: DetectionFrame, robots: Sequence[Pose2D] = ()) -> None:
-        """Takes in one frame. robots: present poses of all fleet members in `map`; they are known
-        through their own reports and never become objects."""
+    def update(self, frame: DetectionFrame, robots: Sequence[Pose2D] | F64 = ()) -> None:
+        """Takes in one frame. robots: present poses of all fleet members, or places (N, 2), in `map`; they are
+        known through their own reports and never become objects."""
         lag_s = self._advance(frame.stamp_ns)
         if lag_s > self.config.max_lag_s:
             self.rejected += 1
             return
-        fleet = np.array([(p.x_m, p.y_m) for p in (frame.T_map_base, *robots)])
+        own = (frame.T_map_base.x_m, frame.T_map_base.y_m)
+        places = robots if isinstance(robots, np.ndarray) else np.array([(p.x_m, p.y_m) for p in robots]).reshape(-1, 2)
+        fleet = np.vstack([own, places])
         seen = self._without_fleet(self._measure(frame, lag_s), fleet)
         rows, columns = self._associate(seen)
         matched = seen.take(columns)
@@ -113,6 +116,14 @@ class Tracker:
         if now_ns is not None and self._stamp_ns is not None:
             ahead_s = min(max(to_s(now_ns - self._stamp_ns), 0.0), 1.0)
         return tuple(self._object(int(i), ahead_s) for i in present[np.argsort(t.serial[present])])
+
+    def movers(self, classes: Sequence[ObjectClass], now_ns: int) -> tuple[F64, F64]:
+        """((N, 2) places, (N, 3) sizes) of the confirmed objects of these classes, as `objects` has them."""
+        t = self.tracks
+        rows = np.flatnonzero((t.serial > 0) & (t.existence >= self.config.publish) & np.isin(t.cls, classes))
+        rows = rows[np.argsort(t.serial[rows])]
+        ahead_s = 0.0 if self._stamp_ns is None else min(max(to_s(now_ns - self._stamp_ns), 0.0), 1.0)
+        return t.mean[rows, :2] + ahead_s * t.mean[rows, 2:], t.size[rows]
 
     def _advance(self, stamp_ns: int) -> float:
         """Predicts to the frame's stamp; returns by how much the frame is older than the last."""
@@ -211,15 +222,17 @@ class Tracker:
         apart[matched] = False
         group = np.argmax(np.exp(t.class_log) @ tk.GROUPS, axis=1)
         reach = np.minimum(0.5 * t.size[:, :2].min(axis=1), self.config.merge_m)
-        d = t.mean[:, None, :2] - t.mean[None, :, :2]
-        near = (d * d).sum(axis=2) < np.minimum(reach[:, None], reach[None]) ** 2
-        near &= (group[:, None] == group[None]) & (apart[:, None] | apart[None])
-        pairs = np.argwhere(np.triu(near, 1))
+        close = cKDTree(t.mean[:, :2]).query_pairs(self.config.merge_m, output_type="ndarray")
+        i, j = close[np.lexsort((close[:, 1], close[:, 0]))].T
+        d = t.mean[i, :2] - t.mean[j, :2]
+        near = (d * d).sum(axis=1) < np.minimum(reach[i], reach[j]) ** 2
+        near &= (group[i] == group[j]) & (apart[i] | apart[j])
+        pairs = zip(i[near].tolist(), j[near].tolist(), strict=True)
         gone = np.zeros(len(t), bool)
         for i, j in pairs:
             if gone[i] or gone[j]:
                 continue
-            senior, junior = sorted((int(i), int(j)), key=self._seniority)
+            senior, junior = sorted((i, j), key=self._seniority)
             tk.absorb(t, senior, junior)
             gone[junior] = True
         if gone.any():
@@ -244,11 +257,13 @@ class Tracker:
         assert self._stamp_ns is not None
         silent_s = (self._stamp_ns - t.last_ns) / NS_PER_S
         spread = np.sqrt(t.cov[:, 0, 0] + t.cov[:, 1, 1])
-        gap = np.linalg.norm(t.mean[:, None, :2] - fleet[None], axis=2).min(axis=1)
+        cls = t.cls
+        robots = np.flatnonzero(cls == ObjectClass.ROBOT)
+        gap = np.linalg.norm(t.mean[robots, None, :2] - fleet[None], axis=2).min(axis=1)
         dead: Mask = t.existence < np.where(t.serial > 0, config.forget, 0.5 * config.forget)
         dead |= (t.serial == 0) & (silent_s > config.tentative_s)
-        dead |= ~tk.STILL[t.cls] & (spread > config.lost_std_m)
-        dead |= (t.cls == ObjectClass.ROBOT) & (gap < config.robot_radius_m)
+        dead |= ~tk.STILL[cls] & (spread > config.lost_std_m)
+        dead[robots[gap < config.robot_radius_m]] = True
         if dead.any():
             t.keep(~dead)
 

@@ -62,6 +62,10 @@ def test_nothing_moves_and_fleet_members_are_no_objects() -> None:
     (person,) = latest.objects(to_ns(1.9))
     assert person.cls is PERSON and not person.velocity.any()
     assert person.position[0] == pytest.approx(4.5)
+    places, sizes = latest.movers([PERSON], to_ns(1.9))
+    np.testing.assert_allclose(places, [person.position[:2]])
+    np.testing.assert_allclose(sizes, [person.size])
+    assert len(latest.movers([TOTE], to_ns(1.9))[0]) == 0
 
 
 def test_the_world_forgets_a_wet_floor_it_was_told_to_avoid_as_soon_as_nobody_looks() -> None:
