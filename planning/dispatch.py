@@ -273,7 +273,7 @@ class Dispatcher:
     def _solve(self, problem: RoutingProblem, before: Routes) -> tuple[Routes, str]:
         best, solver = complete(problem, before)
         fresh = best != before
-        if not problem.hauls or not 0 < len(problem.hauls) <= self._config.sequence_loads:
+        if not 0 < len(problem.hauls) <= self._config.sequence_loads or len(problem.vehicles) > LARGE_FLEET:
             return best, solver
         cost = problem.cost(best)
         simple = all(len(hauls) == 1 for hauls in problem.groups().values())  # else insertion backtracks badly

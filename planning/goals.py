@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ Bool = NDArray[np.bool_]
 WORKING, QUEUEING, IDLE = 2, 1, 0  # urgency in traffic
 PARKING_KINDS = ("parking", "charger")
 FAR_AWAY = 1 << 31  # more than any distance
-MANY_WAITING = 50
+MANY_WAITING, CALLED = 50, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,17 @@ class Goals:
         self._holder = {cell: self._holder[cell] for cell in contested}
         taken = set(contested) | set(wanted)
         lines: dict[int, Iterator[int]] = {}
+        in_line: Counter[int] = Counter()
         if len(queue) > MANY_WAITING:
             queue.sort(key=lambda m: (m.task_cell, int(self._tables.to(m.task_cell)[m.cell]), m.robot))
             lines = {cell: self._line(cell, shut) for cell in {m.task_cell for m in queue}}
         for mover in queue:
             self._parked.pop(mover.robot, None)
             if lines:
+                in_line[mover.task_cell] += 1
+                if in_line[mover.task_cell] > CALLED:
+                    out[mover.robot] = Goal(mover.cell, IDLE, False)
+                    continue
                 spot = next((c for c in lines[mover.task_cell] if c not in taken), mover.cell)
             else:
                 spot = self._waiting_spot(mover, taken, shut)
@@ -134,6 +140,9 @@ class Goals:
                 steps = self._tables.to(mover.cell)
                 free = [c for c in self._parkings if c not in used and not shut[c] and steps[c] < UNREACHABLE]
                 spot = min(free, key=lambda c: (int(steps[c]), c), default=-1)
+                if spot < 0 and len(idle) > MANY_WAITING:  # a crowd stays where it is, and is sent aside when in the way
+                    out[mover.robot] = Goal(mover.cell, IDLE, False)
+                    continue
                 if spot < 0:
                     spot = self._waiting_spot(mover, used, shut)
                 used.add(spot)

@@ -194,8 +194,8 @@ def latencies(shift: Shift) -> Any:
     figure = Figure(figsize=(11, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
     for axes, name, values in (
-        (left, "fusion: network and decoding", np.concatenate([np.asarray(n.fusion_ms) for n in shift.fusion])),
-        (right, "planner step", np.asarray(shift.planner.plan_ms)),
+        (left, "fusion: network and decoding", np.concatenate([np.zeros(0), *(np.asarray(n.fusion_ms) for n in shift.fusion)])),
+        (right, "planner step", np.asarray(shift.process.all_plan_ms())),
     ):
         if len(values):
             top = np.percentile(values, 99.5)
