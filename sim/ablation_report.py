@@ -12,7 +12,7 @@ FULL, SAME, WORSE = "#444444", "#9ec5e6", "#d62728"
 TITLES = {
     "detection_map": "detection mAP", "orders_done": "orders done", "instruction_done": "instruction done",
     "keep_out_entries": "drives into keep-outs", "collisions": "collisions", "sim_s": "time to the end [s]",
-    "waited_s": "robots waited [s]", "false_blocked_s": "cells blocked for no reason [cell s]",
+    "waited_s": "robots waited [s]", "false_blocked_s": "false blockages [cell s]",
 }  # fmt: skip
 
 Entries = Mapping[str, Mapping[str, Any]]

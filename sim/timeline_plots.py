@@ -76,6 +76,7 @@ def _label(fault: Mapping[str, Any]) -> str:
 def _robots(axes: Any, series: Mapping[str, F64]) -> None:
     axes.stackplot(series["t_s"], [series[n] for n in ROBOTS], colors=ROBOTS.values(), labels=list(ROBOTS), step="post", lw=0)
     axes.set(ylabel="robots", ylim=(0, None))
+    axes.yaxis.get_major_locator().set_params(integer=True)
     _legend(axes)
 
 
@@ -112,6 +113,7 @@ def _blocked(axes: Any, series: Mapping[str, F64]) -> None:
         )
         _legend(axes)
     axes.set(ylabel="blocked cells", ylim=(0, None))
+    axes.yaxis.get_major_locator().set_params(integer=True)
 
 
 def _legend(axes: Any) -> None:
