@@ -172,7 +172,7 @@ class SimPerson:
         for v in vehicles:
             if abs(v.pose.x_m - x) + abs(v.pose.y_m - y) > 7.0:
                 continue
-            near, now = (min(v.gap(*p, 0.3) for p in c.outline.tolist()) for c in (after, cart))
+            near, now = (min(v.gap(px, py, 0.3) for px, py in c.outline.tolist()) for c in (after, cart))
             if near < KEEP_M and near <= now + 1e-6:
                 return False
         return True

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.spatial import ConvexHull
 
 from aislewise.errors import InputError
@@ -96,7 +97,7 @@ def cone(rng: np.random.Generator) -> Mesh:
     return join([foot, rings])
 
 
-def _panel(corners: F64, thick: float, colour: object, material: Material) -> Mesh:
+def _panel(corners: F64, thick: float, colour: ArrayLike, material: Material) -> Mesh:
     """A plate with four corners (4, 3) on its front, thick along -x."""
     return hull(np.concatenate([corners, corners - [thick, 0, 0]]), colour, material)
 
@@ -261,7 +262,7 @@ def drum(rng: np.random.Generator) -> Mesh:
     return join([body, bung])
 
 
-def sheet(centre: F64, share: float, colour: object, material: Material, rng: np.random.Generator) -> Mesh:
+def sheet(centre: F64, share: float, colour: ArrayLike, material: Material, rng: np.random.Generator) -> Mesh:
     """A see-through sheet as the streaks of it that throw light back: that share of its cells, drawn at random; rays
     go through the rest. (Screen-door transparency, which needs nothing of a renderer; Enderton et al., I3D 2010.)
     centre: (U, V, 3) m, the grid of its cells' corners."""
