@@ -60,7 +60,7 @@ def run_shift(scenario: Any, out: Path, report: bool = True, all_sensors: bool =
 
         metrics = shift.run(progress)
     write_metrics(metrics, out / "metrics.json")
-    save_tracks(out / "tracks.npz", shift.world.site, shift.observer.tracks, shift.watch.waits, shift.watch.step_s, shift.series())
+    save_tracks(out / "tracks.npz", shift.world.site, shift.observer.tracks, shift.watch.waits, shift.series())
     if report:
         write_report(shift, metrics, out / "report.html")
     print_summary(metrics, out, console)

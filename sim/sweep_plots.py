@@ -112,7 +112,7 @@ def traffic(maps: Mapping[str, Tracks]) -> Any:
 
 def waits(maps: Mapping[str, Tracks]) -> Any:
     """Where they waited with work to do. Runs that kept no waits are left out; None where none did."""
-    found = {title: (t, t.waits_per_cell()) for title, t in maps.items() if t.step_s > 0.0}
+    found = {title: (t, t.waits) for title, t in maps.items() if t.waits is not None}
     return _maps(found, "robot-seconds of waiting") if found else None
 
 

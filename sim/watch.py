@@ -18,24 +18,22 @@ DOING = ("moving", "working", "charging", "waiting", "idle")
 _OF_MODE = {RobotMode.MOVING: "moving", RobotMode.ACTING: "working", RobotMode.CHARGING: "charging"}
 
 
+MOST_ROWS = 4096
+"""A longer shift is kept more coarsely: memory must not grow with its length."""
+
+
 class Watch:
-    """`sample` at even times; `series` and `waits` are what a report draws."""
+    """`sample` at even times, step_s apart; `series` and `waits` are what a report draws. waits: (H, W) robot-seconds
+    of waiting with work to do in each cell of the site."""
 
     def __init__(self, site: SiteMap, robots: Sequence[str], step_s: float) -> None:
-        self._centres, self._robots, self.step_s = site.centres(), list(robots), step_s
-        self._rows: list[tuple[float, ...]] = []
-        self._waits: list[tuple[float, float]] = []
-        self.false_blocked_s = 0.0
-
-    @property
-    def waited_s(self) -> float:
-        """Robot-seconds of waiting with work to do."""
-        return self.step_s * len(self._waits)
-
-    @property
-    def waits(self) -> F64:
-        """(N, 2) where, m in `map`: each row stands for one sample of one robot that waited."""
-        return np.array(self._waits, np.float64).reshape(-1, 2)
+        self._site, self._centres = site, site.centres()
+        self._robots, self._step_s = list(robots), step_s
+        self._rows: list[F64] = []
+        self._part: list[F64] = []
+        self._per_row = 1
+        self.waits = np.zeros(site.cells.shape)
+        self.waited_s = self.false_blocked_s = 0.0
 
     def sample(
         self, t_s: float, modes: Mapping[str, RobotMode], places: Mapping[str, tuple[float, float]],
@@ -44,12 +42,25 @@ class Watch:
         """modes, places: of every robot; busy: those with work; blocked: cells that the planner leads round; bodies:
         (x, y, half of its size), m, of all that truly stands or drives there beside robots."""
         doing = {name: what(modes[name], name in busy) for name in self._robots}
-        self._waits += [places[name] for name, does in doing.items() if does == "waiting"]
+        for name in (name for name, does in doing.items() if does == "waiting"):
+            self.waited_s += self._step_s
+            if (cell := self._site.cell_at(*places[name])) >= 0:
+                self.waits.flat[cell] += self._step_s
         cells = np.fromiter(blocked, np.int64)
         false = int((~self._explained(cells, [*bodies, *((x, y, 0.5) for x, y in places.values())])).sum())
-        self.false_blocked_s += self.step_s * false
+        self.false_blocked_s += self._step_s * false
         counts = [list(doing.values()).count(word) for word in DOING]
-        self._rows.append((t_s, *counts, len(cells), false))
+        self._keep(np.array([t_s, *counts, len(cells), false], np.float64))
+
+    def _keep(self, row: F64) -> None:
+        """A row stands for `_per_row` samples: the time of the first, the mean of the rest."""
+        self._part.append(row)
+        if len(self._part) == self._per_row:
+            self._rows.append(_together(self._part))
+            self._part = []
+        if len(self._rows) == MOST_ROWS:
+            self._rows = [_together(self._rows[k : k + 2]) for k in range(0, MOST_ROWS, 2)]
+            self._per_row *= 2
 
     def _explained(self, cells: np.ndarray[Any, np.dtype[np.int64]], bodies: Sequence[tuple[float, float, float]]) -> Any:
         """(N,) bool: something is there."""
@@ -60,9 +71,16 @@ class Watch:
         return (gap <= NEAR_M).any(axis=1)
 
     def series(self) -> dict[str, F64]:
-        """t_s, and at each the number of robots doing each of DOING, of blocked cells, and of those for no reason."""
+        """t_s, and from then on the number of robots doing each of DOING, of blocked cells, and of those for no reason;
+        in a shift of more than MOST_ROWS samples means over some."""
         table = np.array(self._rows, np.float64).reshape(-1, 3 + len(DOING))
         return dict(zip(("t_s", *DOING, "blocked", "false_blocked"), table.T, strict=True))
+
+
+def _together(rows: Sequence[F64]) -> F64:
+    out = np.mean(rows, axis=0)
+    out[0] = rows[0][0]
+    return out
 
 
 def what(mode: RobotMode, busy: bool) -> str:

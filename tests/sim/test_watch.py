@@ -39,7 +39,7 @@ def test_a_robot_with_work_that_neither_drives_nor_handles_goods_waits() -> None
     series = watch.series()
     assert series["waiting"].tolist() == [1, 0] * 4 and series["moving"].tolist() == [0, 1] * 4
     assert series["working"].tolist() == [1] * 8 and not series["idle"].any()
-    assert watch.waited_s == 2.0 and watch.waits.tolist() == [[1.5, 1.5]] * 4
+    assert watch.waited_s == 2.0 == watch.waits[1, 1] == watch.waits.sum()
 
 
 def test_a_blocked_cell_with_nothing_about_is_blocked_for_no_reason() -> None:
@@ -64,14 +64,30 @@ def test_every_robot_does_one_thing_at_a_time(samples: list[tuple[RobotMode, Rob
 
 def test_tracks_keep_waits_and_series(tmp_path: Path) -> None:
     watch = watched()
-    save_tracks(tmp_path / "t.npz", SITE, {"r1": [(0.0, 1.5, 1.5)]}, watch.waits, watch.step_s, watch.series())
+    save_tracks(tmp_path / "t.npz", SITE, {"r1": [(0.0, 1.5, 1.5)]}, watch.waits, watch.series())
     kept = load_tracks(tmp_path / "t.npz")
     assert kept is not None and set(kept.series) == set(watch.series())
-    seconds = kept.waits_per_cell()
-    assert seconds[1, 1] == 2.0 and seconds.sum() == 2.0
+    assert kept.waits is not None
+    np.testing.assert_array_equal(kept.waits, watch.waits)
     save_tracks(tmp_path / "old.npz", SITE, {"r1": [(0.0, 1.5, 1.5)]})
     old = load_tracks(tmp_path / "old.npz")
-    assert old is not None and not old.series and not old.waits_per_cell().any()
+    assert old is not None and not old.series and old.waits is None
+    save_tracks(tmp_path / "wrong.npz", SITE, {}, np.zeros((3, 2)))
+    assert load_tracks(tmp_path / "wrong.npz") is None
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 300))
+def test_a_long_shift_is_kept_coarsely_and_in_bounded_memory(steps: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.watch.MOST_ROWS", 16)
+        series = watched(steps).series()
+    rows = len(series["t_s"])
+    assert rows < 16 and rows >= min(steps, 7)
+    assert series["t_s"][0] == 0.0 and np.ptp(np.diff(series["t_s"])) < 1e-9 if rows > 1 else rows == 1
+    np.testing.assert_allclose(sum(series[name] for name in DOING), 2.0)
+    if steps >= 16:
+        np.testing.assert_allclose(series["waiting"], 0.5)
 
 
 def test_the_timeline_has_a_bar_for_each_fault_over_rows_of_what_happened() -> None:
@@ -118,7 +134,7 @@ def test_the_report_draws_what_runs_have_and_leaves_out_what_they_lack(tmp_path:
         run("old", {"faults": {"begun": 1}}), run("older", {}),
     ]  # fmt: skip
     tracks = {"r1": [(0.0, 1.5, 1.5), (1.0, 1.5, 1.5)]}
-    save_tracks(tmp_path / "new/tracks.npz", SITE, tracks, watch.waits, 0.5, watch.series())
+    save_tracks(tmp_path / "new/tracks.npz", SITE, tracks, watch.waits, watch.series())
     save_tracks(tmp_path / "old/tracks.npz", SITE, tracks)
     write_sweep_report(runs, tmp_path)
     page = (tmp_path / "report.html").read_text()
