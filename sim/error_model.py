@@ -61,14 +61,15 @@ class Claims:
 @dataclass(frozen=True)
 class ErrorModel:
     """found: (CLASSES, 2, 3, 6) probability by class, view (0 lidar alone, 1 camera too), clearness and range.
-    memory: (CLASSES,) correlation of finding with finding half a second earlier. examples: of finds. ghosts per m2 of
-    open floor, of class ghost_class (G,), claimed in share ghost_rate (G,) of looks, rows ghost_first (G + 1,) of
+    memory: (CLASSES,) correlation of finding with finding half a second earlier. examples: of finds. ghosts_per_m2: (2,)
+    of closed and of open cells; they are in an open cell or not, ghost_open (G,), of class ghost_class (G,), claimed in share ghost_rate (G,) of looks, rows ghost_first (G + 1,) of
     ghost_claims; false_rate: other claims of nothing per frame, rows of false_claims. about: where it came from."""
 
     found: F64
     memory: F64
     examples: Claims
-    ghosts_per_m2: float
+    ghosts_per_m2: F64
+    ghost_open: I64
     ghost_class: I64
     ghost_rate: F64
     ghost_first: I64

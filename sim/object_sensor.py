@@ -32,12 +32,7 @@ class ObjectSensor:
     def __init__(self, world: Any, model: ErrorModel | None = None) -> None:
         self._world, self.model = world, model or em.packaged()
         rng = stream(world.scenario, "objects")
-        free = np.flatnonzero(world.site.free.ravel())
-        area_m2 = len(free) * world.site.resolution_m**2
-        count = int(rng.poisson(self.model.ghosts_per_m2 * area_m2)) if len(self.model.ghost_class) else 0
-        self._ghost = rng.integers(0, max(1, len(self.model.ghost_class)), count)
-        centres = world.site.centres()
-        self._ghost_xy = centres[rng.choice(free, count)] + rng.uniform(-0.5, 0.5, (count, 2))
+        self._ghost, self._ghost_xy = _haunted(self.model, world.site, rng)
         self._mood: dict[tuple[str, str], tuple[int, float, float]] = {}
         self._examples = _Lookup(self.model.examples)
 
@@ -141,6 +136,18 @@ class ObjectSensor:
             c.class_probs[row], float(c.score[row]), position, np.maximum(size, 0.02).astype(np.float32), yaw,
             c.colour_probs[row], np.clip(c.attributes[row], 0.0, 1.0), c.embedding[row] / np.float32(length),
         )  # fmt: skip
+
+
+def _haunted(model: ErrorModel, site: Any, rng: np.random.Generator) -> tuple[Any, F64]:
+    """(ghosts of the model (K,), where they are (K, 2) in `map`): as many per area as the network sees."""
+    kinds, places = [], []
+    for is_open in (0, 1):
+        cells, ghosts = np.flatnonzero(site.free.ravel() == is_open), np.flatnonzero(model.ghost_open == is_open)
+        count = int(rng.poisson(model.ghosts_per_m2[is_open] * len(cells) * site.resolution_m**2)) if len(ghosts) else 0
+        kinds.append(rng.choice(ghosts, count) if count else np.zeros(0, np.int64))
+        spots = site.centres()[rng.choice(cells, count)] if count else np.zeros((0, 2))
+        places.append(spots + rng.uniform(-0.5, 0.5, (count, 2)) * site.resolution_m)
+    return np.concatenate(kinds), np.concatenate(places)
 
 
 def _around(pose: Pose2D, xy: F64, clear: F64) -> tuple[F64, Any]:

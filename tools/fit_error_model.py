@@ -172,8 +172,9 @@ def claims(rows: Sequence[dict[str, Any]]) -> em.Claims:
     )
 
 
-def fit(looks: Looks, area_m2: float, ghosts: list[tuple[int, float, list[dict[str, Any]]]], once: list[dict[str, Any]], about: str) -> em.ErrorModel:
-    """area_m2: open floor of all shifts together; ghosts: class, share of looks, claims of each; once: other claims."""
+def fit(looks: Looks, area_m2: F64, ghosts: list[tuple[int, bool, float, list[dict[str, Any]]]], once: list[dict[str, Any]], about: str) -> em.ErrorModel:
+    """area_m2: (2,) of closed and open cells of all shifts together; ghosts: class, whether in an open cell, share of
+    looks, claims of each; once: other claims."""
     rng = np.random.default_rng(1)
     found = _probabilities(looks.finds)
     by_key: dict[tuple[int, int, int], list[dict[str, Any]]] = defaultdict(list)
@@ -183,12 +184,13 @@ def fit(looks: Looks, area_m2: float, ghosts: list[tuple[int, float, list[dict[s
     for key in sorted(by_key):
         some = by_key[key]
         rows += [some[int(k)] for k in np.sort(rng.permutation(len(some))[:MOST_EXAMPLES])]
-    of_ghosts = [row for _, _, some in ghosts for row in some]
+    of_ghosts = [row for *_, some in ghosts for row in some]
+    in_open = np.array([int(g[1]) for g in ghosts], np.int64)
     few = [once[int(k)] for k in np.sort(rng.permutation(len(once))[:500])]
     return em.ErrorModel(
-        found, _memory(looks.pairs, found), claims(rows), len(ghosts) / area_m2,
-        np.array([g[0] for g in ghosts], np.int64), np.array([g[1] for g in ghosts]),
-        np.cumsum([0, *(len(g[2]) for g in ghosts)]).astype(np.int64), claims(of_ghosts),
+        found, _memory(looks.pairs, found), claims(rows), np.bincount(in_open, minlength=2) / area_m2, in_open,
+        np.array([g[0] for g in ghosts], np.int64), np.array([g[2] for g in ghosts]),
+        np.cumsum([0, *(len(g[3]) for g in ghosts)]).astype(np.int64), claims(of_ghosts),
         len(once) / max(1, looks.frames), claims(few), about,
     )  # fmt: skip
 
@@ -241,7 +243,8 @@ def haunt(nothing: Sequence[tuple[int, F64, dict[str, Any]]], frames: dict[int, 
             clear = np.zeros((1, 1))
             em.clearness(free[shift], np.array([[pose.x_m, pose.y_m]]), at[None], np.array([0.3]), clear)
             looks += clear[0, 0] > 0.5
-        ghosts.append((cls, min(1.0, len(rows) / max(looks, len(rows))), rows[:: max(1, len(rows) // 12)][:12]))
+        is_open = bool(free[shift][int(at[1]), int(at[0])])
+        ghosts.append((cls, is_open, min(1.0, len(rows) / max(looks, len(rows))), rows[:: max(1, len(rows) // 12)][:12]))
     return ghosts, once
 
 
@@ -263,7 +266,7 @@ def main() -> int:
     args = parser.parse_args()
     activate()
     args.keep.mkdir(parents=True, exist_ok=True)
-    looks, frames, free, area = Looks(), {}, {}, 0.0
+    looks, frames, free, area = Looks(), {}, {}, np.zeros(2)
     for number, shift in enumerate(args.shifts):
         name, _, seed = shift.partition(":")
         kept = args.keep / f"{name}_{seed}.pickle"
@@ -272,7 +275,7 @@ def main() -> int:
         frames[number] = pickle.loads(kept.read_bytes())
         site = hall(name, int(seed or 1))
         free[number] = site.free
-        area += float(site.free.sum()) * site.resolution_m**2
+        area += np.bincount(site.free.ravel(), minlength=2) * site.resolution_m**2
         look(frames[number], site.free, number, looks)
     ghosts, once = haunt(looks.nothing, frames, free)
     about = f"python -m tools.fit_error_model {' '.join(args.shifts)}: {looks.frames} frames, {len(looks.finds)} looks"
