@@ -55,6 +55,9 @@ class OrderStore(Protocol):
         """Up to `limit` orders (None: all) in the order of acceptance, from behind the order id `after` on
         (NotFoundError if there is none); only those in `states` if given."""
 
+    def count(self) -> int:
+        """How many orders there are."""
+
     def open_count(self) -> int:
         """How many orders are not final."""
 
@@ -129,6 +132,10 @@ class MemoryStore:
                 next(records)
             wanted = (r for r in records if states is None or r.state in states)
             return [*itertools.islice(wanted, limit)]
+
+    def count(self) -> int:
+        with self._lock:
+            return len(self._records)
 
     def open_count(self) -> int:
         with self._lock:
@@ -239,6 +246,10 @@ class SqliteStore:
                 (row[0] if row else 0, *(s.value for s in wanted), limit or -1),
             ).fetchall()
             return [_record(row) for row in rows]
+
+    def count(self) -> int:
+        with self._reading() as db:
+            return int(db.execute("SELECT count(*) FROM orders").fetchone()[0])
 
     def open_count(self) -> int:
         marks = ",".join("?" * len(OPEN_STATES))

@@ -13,6 +13,8 @@ from aislewise.node import AislewiseNode
 from sim.object_sensor import ObjectSensor
 from sim.world import SimWorld
 
+LOOKS = 5
+
 
 class FleetTopics:
     """on_route: takes their routes; send(robot, topic, publisher, message): puts one on their network."""
@@ -39,10 +41,16 @@ class FleetTopics:
             if not self._world.faults.has("robot silent", name, now):
                 msg = messages.to_robot_msg(self._world.robot_info(name))
                 self._send(name, topics.ROBOT_STATE, self._out[name][0], msg)
-        looking = self._turn(ticks, self._look_every) if self._look_every else ()
+        looking = self._looking(ticks)
         for frame in self._sensor.frames(looking) if looking else ():
             msg = messages.to_detections_msg(frame)
             self._send(frame.robot, topics.DETECTIONS, self._out[frame.robot][1], msg)
+
+    def _looking(self, ticks: int) -> tuple[str, ...]:
+        """Who looks now: some of the fleet at every LOOKS-th tick, so that the world's truth is gathered less often."""
+        if self._look_every < LOOKS:
+            return self._turn(ticks, self._look_every) if self._look_every else ()
+        return self._turn(ticks // LOOKS, self._look_every // LOOKS) if ticks % LOOKS == 0 else ()
 
     def _turn(self, ticks: int, every: int) -> tuple[str, ...]:
         return self._names[ticks % every :: every]

@@ -22,6 +22,22 @@ MOST_ROWS = 4096
 """A longer shift is kept more coarsely: memory must not grow with its length."""
 
 
+class Trail(list[tuple[float, float, float]]):
+    """Where somebody was: (t_s, x_m, y_m), evenly thinned out so that never more than `most` are kept."""
+
+    def __init__(self, most: int = MOST_ROWS) -> None:
+        super().__init__()
+        self._most, self._every, self._seen = max(2, most), 1, 0
+
+    def append(self, place: tuple[float, float, float]) -> None:
+        if self._seen % self._every == 0:
+            super().append(place)
+        self._seen += 1
+        if len(self) >= self._most:
+            del self[1::2]
+            self._every *= 2
+
+
 class Watch:
     """`sample` at even times, step_s apart; `series` and `waits` are what a report draws. waits: (H, W) robot-seconds
     of waiting with work to do in each cell of the site."""

@@ -25,7 +25,7 @@ def order(order_id: str, **fields: int) -> Order:
 
 
 def contents(store: OrderStore) -> tuple[object, ...]:
-    return store.list(), store.events(), store.last_seq(), store.open_count()
+    return store.list(), store.events(), store.last_seq(), store.open_count(), store.count()
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -144,3 +144,16 @@ def test_the_report_draws_what_runs_have_and_leaves_out_what_they_lack(tmp_path:
     write_sweep_report(runs[2:], tmp_path)
     page = (tmp_path / "report.html").read_text()
     assert "Faults and reactions" not in page and "Detection by" not in page
+
+
+@given(count=st.integers(0, 500), most=st.integers(2, 40))
+def test_a_trail_stays_short_and_even(count: int, most: int) -> None:
+    trail = Trail(most)
+    for k in range(count):
+        trail.append((float(k), 0.0, 0.0))
+    times = [t for t, _, _ in trail]
+    assert len(trail) < max(most, 2) or count < 2
+    assert not count or times[0] == 0.0
+    steps = {b - a for a, b in zip(times, times[1:], strict=False)}
+    assert len(steps) <= 1
+    assert not count or count - times[-1] <= 2 * max(steps, default=count)
