@@ -3,9 +3,11 @@
     at 30s fault camera dropout robot=3 for 10s
     at 1min fault robot slow by 0.5 robot=1,2
     at 20s fault spill at=4.5,10.5
+    at 40s fault planner kill for 5s
 
 `robot=` names one robot, several or `all` (the default); without `for` a fault lasts to the end; `at=` is a
-place in `map`, m (the default: one drawn by seed). Everything is pure: the clock is passed in.
+place in `map`, m (the default: one drawn by seed). The planner, its store and its clients are no robots: their
+faults befall the one service. Everything is pure: the clock is passed in.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from aislewise.errors import InputError
 MAX_CHARS, MAX_FAULTS = 1000, 100
 LONGEST_S = 1e6
 _NUMBER = re.compile(r"(-?\d{1,15}(?:\.\d{1,20})?(?:e-?\d{1,3})?)([a-z]*)")
-_UNITS = {"s": {"s": 1.0, "ms": 1e-3, "min": 60.0}, "deg": {"deg": 1.0}, "": {"": 1.0}}
+_UNITS = {"s": {"s": 1.0, "ms": 1e-3, "min": 60.0}, "deg": {"deg": 1.0}, "m": {"m": 1.0}, "": {"": 1.0}}
 """Spellings of each unit, and what they are of it. Times are in seconds."""
 
 
@@ -29,7 +31,8 @@ _UNITS = {"s": {"s": 1.0, "ms": 1e-3, "min": 60.0}, "deg": {"deg": 1.0}, "": {""
 class Kind:
     """What may be said of a fault. word: "by" or "to" before its amount, "" without one; unit of the amount, its
     limits, and what it is when left out (None: it must be given); place: it happens at a place, not to robots;
-    lasting: it may end."""
+    process: it happens to the planning service; lasting: it may end; for_s: how long it lasts where nothing is said
+    (None: to the end)."""
 
     word: str = ""
     unit: str = ""
@@ -37,7 +40,9 @@ class Kind:
     high: float = 0.0
     default: float | None = None
     place: bool = False
+    process: bool = False
     lasting: bool = True
+    for_s: float | None = None
 
 
 _SENSOR = {
@@ -56,11 +61,21 @@ KINDS: dict[str, Kind] = {
     "robot stop": Kind(),
     "robot slow": Kind("by", "", 0.01, 0.95),
     "robot silent": Kind(),
+    "robot lost": Kind("by", "m", 0.0, 50.0, 2.0),
     "battery drop": Kind("to", "", 0.0, 1.0, lasting=False),
     "aisle blocked": Kind(place=True),
     "person down": Kind(place=True),
     "spill": Kind(place=True),
+    "network cut": Kind(),
+    "network duplicate": Kind("by", "", 0.01, 1.0, 0.3),
+    "network reorder": Kind("by", "", 0.01, 1.0, 0.3),
+    "planner kill": Kind(process=True, for_s=5.0),
+    "store full": Kind(process=True),
+    "client cut": Kind(process=True),
 }
+
+PROBLEMS = {"robot stop": "emergency stop", "robot lost": "not localised"}
+"""Faults in which a robot stands, and what it says is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +103,13 @@ class Fault:
             if not kind.lasting:
                 raise InputError("for", f"{self.kind} does not last", "none")
             _within("for", self.for_s, 1e-3, LONGEST_S)
-        if self.robots and kind.place:
-            raise InputError("robot", f"{self.kind} befalls a place", "none")
+        if self.robots and (kind.place or kind.process):
+            raise InputError("robot", f"{self.kind} befalls a {'place' if kind.place else 'process'}", "none")
         if len(set(self.robots)) != len(self.robots) or any(not 1 <= n <= 10_000 for n in self.robots):
             raise InputError("robot", f"{self.robots}", "different numbers from 1 to 10,000")
         if self.at is not None:
             if not kind.place:
-                raise InputError("at=", f"{self.kind} befalls robots", "none")
+                raise InputError("at=", f"{self.kind} befalls {'a process' if kind.process else 'robots'}", "none")
             for value in self.at:
                 _within("at=", value, -1e4, 1e4)
 
@@ -111,12 +126,16 @@ class Fault:
         return KINDS[self.kind].place
 
     @property
+    def process(self) -> bool:
+        return KINDS[self.kind].process
+
+    @property
     def until_s(self) -> float:
         return math.inf if self.for_s is None else self.at_s + self.for_s
 
     def befalls(self, robot: str) -> bool:
         """robot: "robot_3" has the number 3."""
-        return not self.place and (not self.robots or int(robot.rpartition("_")[2]) in self.robots)
+        return not self.place and not self.process and (not self.robots or int(robot.rpartition("_")[2]) in self.robots)
 
     def in_force(self, now_ns: int) -> bool:
         return to_ns(self.at_s) <= now_ns and (self.for_s is None or now_ns < to_ns(self.at_s + self.for_s))
@@ -157,7 +176,7 @@ def _read(words: list[str]) -> Fault:
     if wrong := set(given) & {"by", "to"} - {kind.word}:
         raise InputError(min(wrong), f"does not go with {name}", kind.word or "none")
     amount = _quantity(kind.word, given[kind.word], kind.unit) if kind.word in given else kind.default
-    for_s = _quantity("for", given["for"], "s") if "for" in given else None
+    for_s = _quantity("for", given["for"], "s") if "for" in given else kind.for_s
     return Fault(
         name, _quantity("at", words[1], "s"), _robots(given.get("robot", "all")), amount, for_s, _place(given.get("at="))
     )
@@ -238,14 +257,24 @@ class FaultSchedule:
         """Share of its speed that the robot has left; 0: it stands."""
         pace = 1.0
         for _, fault in self.active("robot", robot, now_ns):
-            if fault.kind == "robot stop":
+            if fault.kind in PROBLEMS:
                 return 0.0
-            pace *= 1.0 - (fault.amount or 0.0)
+            if fault.kind == "robot slow":
+                pace *= 1.0 - (fault.amount or 0.0)
         return pace
 
     def problem(self, robot: str, now_ns: int) -> str:
         """What the robot itself says is wrong with it."""
-        return "emergency stop" if self.has("robot stop", robot, now_ns) else ""
+        return next((said for kind, said in PROBLEMS.items() if self.has(kind, robot, now_ns)), "")
+
+    def lost(self, robot: str, now_ns: int) -> list[tuple[int, Fault, float]]:
+        """Why the robot's localisation has lost its way: place in the list, fault, and for how long, s."""
+        active = [(k, f) for k, f in self.active("robot", robot, now_ns) if f.kind == "robot lost"]
+        return [(k, f, now_ns * 1e-9 - f.at_s) for k, f in active]
+
+    def process(self, kind: str, now_ns: int) -> bool:
+        """Whether that befalls the planning service now."""
+        return any(f.kind == kind and f.in_force(now_ns) for f in self.faults)
 
     def battery(self, robot: str, charge: float, now_ns: int, next_ns: int) -> float:
         """What is left of a charge after the drops that fall between now and next."""
@@ -255,10 +284,10 @@ class FaultSchedule:
         return charge
 
     def in_force_s(self, robots: Sequence[str], now_ns: int) -> dict[str, float]:
-        """Per kind of fault that befalls robots: how long it has been in force, added up over them, s."""
+        """Per kind of fault that befalls robots or the service: how long it has been in force, added up over them, s."""
         out: dict[str, float] = {}
         for fault in self.faults:
-            hit = sum(fault.befalls(r) for r in robots)
+            hit = 1 if fault.process else sum(fault.befalls(r) for r in robots)
             lasted_s = min(now_ns * 1e-9, fault.until_s) - fault.at_s
             if hit and KINDS[fault.kind].lasting and lasted_s > 0.0:
                 out[fault.kind] = round(out.get(fault.kind, 0.0) + hit * lasted_s, 3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from aislewise.clock import to_s
 from aislewise.types import GroundedInstruction, Order, OrderRecord, OrderState
 from sim.demand import Cancellation
+from sim.fault_figures import duplicate_deliveries, fault_list, fault_totals, lost_orders
 from sim.scenario import Scenario
 from sim.world import SimWorld
 
@@ -18,9 +18,11 @@ from sim.world import SimWorld
 def shift_figures(
     scenario: Scenario, world: SimWorld, orders: Sequence[Order], records: Sequence[OrderRecord],
     grounded: Sequence[GroundedInstruction], cancellations: Sequence[Cancellation] = (),
+    acknowledged: Sequence[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """What every run is measured by. records: of all accepted orders, the instructions' among them;
-    cancellations: what the customer called off, or would have."""
+    cancellations: what the customer called off, or would have; acknowledged: ids of orders that the customer was told
+    were accepted."""
     by_id = {r.order.order_id: r for r in records}
     mine = [by_id[o.order_id] for o in orders if o.order_id in by_id]
     done = [r for r in mine if r.state is OrderState.DONE]
@@ -32,6 +34,8 @@ def shift_figures(
         "orders_submitted": len(mine),
         "orders_done": len(done),
         "orders_final": sum(r.state.final for r in mine),
+        "lost_orders": lost_orders(acknowledged, by_id),
+        "duplicate_deliveries": duplicate_deliveries((r.order for r in records), world.deliveries),
         "collisions": len(world.collisions),
         "collision_list": [str(c) for c in world.collisions[:20]],
         "picks_per_hour": round(sum(r.lines_done for r in records) / sim_s * 3600.0, 3),
@@ -78,6 +82,8 @@ def gates(metrics: dict[str, Any], scenario: Scenario) -> dict[str, dict[str, An
     if scenario.faults:
         begun = metrics["fault_totals"]["begun"]
         table["faults_begun"] = (begun, len(scenario.faults), begun == len(scenario.faults))
+        for name in ("lost_orders", "duplicate_deliveries"):
+            table[name] = (metrics[name], 0, metrics[name] == 0)
     return {name: {"value": v, "limit": limit, "ok": bool(ok)} for name, (v, limit, ok) in table.items()}
 
 
@@ -118,28 +124,6 @@ def demand_figures(
 
 def _delivered_ns(record: OrderRecord | None) -> int:
     return record.updated_ns if record is not None and record.state is OrderState.DONE else 0
-
-
-def fault_list(scenario: Scenario) -> list[dict[str, Any]]:
-    """When each fault was to befall whom, as a timeline draws them. until_s None: to the end; robots []: not robots,
-    or all."""
-    return [
-        {
-            "kind": f.kind, "at_s": f.at_s, "until_s": f.until_s if math.isfinite(f.until_s) else None,
-            "robots": [f"robot_{n}" for n in f.robots], "text": str(f),
-        }
-        for f in scenario.faults
-    ]  # fmt: skip
-
-
-def fault_totals(world: SimWorld) -> dict[str, Any]:
-    """How many faults came about, how long each kind was in force, and how often robots had to wait."""
-    robots = world.robots
-    return {
-        "begun": world.faults_begun(),
-        "in_force_s": world.faults.in_force_s(list(robots), world.now_ns),
-        "robot_stops": sum(r.stops for r in robots.values()),
-    }
 
 
 def percentiles(values: Any, ranks: tuple[int, ...] = (50, 99)) -> dict[str, float]:

@@ -21,7 +21,7 @@ from rclpy.parameter import Parameter
 
 from aislewise import messages, topics
 from aislewise.clock import to_s
-from aislewise.errors import AislewiseError
+from aislewise.errors import AislewiseError, InputError
 from aislewise.node import AislewiseNode
 from aislewise.types import GroundedInstruction, OrderRecord
 from planning.client import PlanningClient
@@ -58,6 +58,9 @@ class LiveShift:
 
     def __init__(self, scenario: Scenario, config: LiveConfig) -> None:
         self.scenario, self.config = scenario, config
+        for k, fault in enumerate(scenario.faults):
+            if fault.process:  # somebody else's: the simulator has no hold on it
+                raise InputError(f"faults[{k}].kind", f"{fault.kind} befalls a process that is not ours", "lock step")
         rclpy.init(args=[])
         self.sim = SimNode(scenario, parameter_overrides=[Parameter("rate", value=config.rate)])
         self.world = self.sim.world
@@ -90,7 +93,10 @@ class LiveShift:
         with tempfile.TemporaryDirectory() as folder:
             try:
                 self._wait_for_fleet()
-                self._manager = start_manager(self.config.connect, self.orders, Path(folder) / "orders.json", self.demand.cancellations)
+                self._acks_file = Path(folder) / "acknowledged"
+                self._manager = start_manager(
+                    self.config.connect, self.orders, Path(folder) / "orders.json", self.demand.cancellations, self._acks_file
+                )
                 started = time.perf_counter()
                 while not self._finished():
                     self._executor.spin_once(timeout_sec=0.1)
@@ -161,11 +167,14 @@ class LiveShift:
             node.destroy_node()
         rclpy.try_shutdown()
 
+    def _acks(self) -> list[str]:
+        return self._acks_file.read_text().split() if self._acks_file.exists() else []
+
     # --- judging -----------------------------------------------------------------------------------
 
     def _metrics(self, wall_s: float) -> dict[str, Any]:
         sim_s = to_s(self.world.now_ns)
-        out = shift_figures(self.scenario, self.world, self.orders, self.records, self._grounded, self.demand.cancellations) | {
+        out = shift_figures(self.scenario, self.world, self.orders, self.records, self._grounded, self.demand.cancellations, self._acks()) | {
             "frames": self.sim.frames_sent,
             "frames_fused": self._frames,
             "wall_s": round(wall_s, 2),

@@ -7,6 +7,7 @@ seed give the same metrics, run after run, however long a solver or a process ta
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import subprocess
@@ -36,18 +37,26 @@ from perception.instruction_node import InstructionNode
 from perception.lidar_node import LidarNode
 from planning.orders import OrderEvent
 from planning.planner_node import PlannerNode
-from planning.store import OrderStore
 from pocketros.testing import spin_until_idle
 from sim.demand import make_demand
+from sim.fault_figures import with_reactions
 from sim.judge import judged, percentiles, shift_figures
-from sim.manager import start_manager
+from sim.manager import ANSWER_S, start_manager
+from sim.process_faults import Killed, PlannerProcess
 from sim.recorded_orders import encode_recorded
 from sim.recorder import Recorder
 from sim.scenario import Scenario
+from sim.setup import stream
 from sim.sim_node import SimNode
-from sim.watch import Watch
+from sim.watch import MOST_ROWS, Trail, Watch
 
 ACK_TIMEOUT_S = 60.0
+OUTAGE_ANSWER_S = 1.0
+"""The manager's patience with a request, wall time, where the service will be away."""
+MOST_PLACES = 400_000
+"""Of all robots' trails together."""
+MOST_WAYPOINTS = 4096
+"""Of one robot's way that the report draws: the latest."""
 OBSERVE_EVERY = 5
 """Ticks between two looks at where everybody is."""
 
@@ -103,6 +112,10 @@ class Shift:
         self.watch = Watch(self.world.site, list(self.world.robots), OBSERVE_EVERY * self.sim.settings.tick_s)
         self.demand = make_demand(scenario, self.world.site)
         self.orders: list[Order] = list(self.demand.orders)
+        self._due_ns = sorted(
+            [(o.release_ns, o.order_id, False) for o in self.orders]
+            + [(c.at_ns, c.order_id, True) for c in self.demand.cancellations]
+        )
         self._build_nodes(record, all_sensors)
         self.manager: subprocess.Popen[bytes] | None = None
         self.wall_s = 0.0
@@ -112,47 +125,55 @@ class Shift:
     # --- building ----------------------------------------------------------------------------------
 
     def _build_nodes(self, record: bool, all_sensors: bool) -> None:
-        robots = list(self.world.robots)
-        detector = Detector(threads=2)
-        self.fusion = [FusionNode(detector, namespace=f"/{r}") for r in robots]
+        robots, drivers = list(self.world.robots), list(self.world.drivers)
+        detector = Detector(threads=2) if drivers else None
+        self.fusion = [FusionNode(detector, namespace=f"/{r}") for r in drivers]
         without = self.scenario.ablate
         senses = [kind for part, kind in (("camera", CameraNode), ("lidar", LidarNode)) if part != without]
-        self.perception = [kind(namespace=f"/{r}") for r in robots for kind in senses]
+        self.perception = [kind(namespace=f"/{r}") for r in drivers for kind in senses]
         words = [] if without == "words" else [InstructionNode(PhraseEncoder())]
-        self.world_node = WorldNode(parameter_overrides=[Parameter("tracking", value=without != "tracking")])
-        self.planner = PlannerNode(
-            parameter_overrides=[
+        pace = self._pace()
+        self.world_node = WorldNode(parameter_overrides=[Parameter("tracking", value=without != "tracking"), *pace])
+        self.process = PlannerProcess(
+            self.world.faults,
+            [
+                *pace,
                 Parameter("replanning", value=without != "replanning"),
-                Parameter("bind", value="tcp://127.0.0.1:*"),
                 Parameter("store", value=str(self.out / "orders.sqlite")),
                 Parameter("seed", value=self.scenario.seed),
-            ]
-        )
+            ],
+            self.executor, self._settle, lambda *more: stream(self.scenario, "faults", *more),
+        )  # fmt: skip
         self.recorder: Recorder | None = None
         if record:
             about = {"version": __version__, "scenario": self.scenario.name, "seed": str(self.scenario.seed)}
-            self.recorder = Recorder(self.out / "run.mcap", robots, robots if all_sensors else robots[:1], about)
+            self.recorder = Recorder(self.out / "run.mcap", robots, drivers if all_sensors else drivers[:1], about)
         self.listener = _Listener(self)
         nodes: list[Any] = [
             self.sim, *self.perception, *self.fusion, *words, self.world_node, self.planner, self.listener,
         ]
         if self.recorder is not None:
             nodes.append(self.recorder)
-        self.nodes = nodes
         for node in nodes:
             self.executor.add_node(node)
+        self.nodes = [node for node in nodes if node is not self.planner]
         spin_until_idle(self.executor)
-        if self.planner.service is None:
-            raise ShiftError("the planning service did not start")
+        self._endpoint = self.process.start()
+
+    def _pace(self) -> list[Parameter]:
+        """How often a fleet of object fidelity is planned for; else the nodes' own settings stand."""
+        fidelity = self.scenario.fidelity
+        return [Parameter("period_s", value=fidelity.plan_s)] if fidelity else []
 
     def _start_manager(self) -> None:
         """The fleet manager is a customer's process: it gets an endpoint and its orders, nothing else."""
         handle, name = tempfile.mkstemp(suffix=".json")
         os.close(handle)
         self._orders_file = Path(name)
-        assert self.planner.service is not None
+        self._acks_file = self._orders_file.with_suffix(".acknowledged")
+        answer_s = OUTAGE_ANSWER_S if self.process.faulty else ANSWER_S
         self.manager = start_manager(
-            self.planner.service.endpoint, self.orders, self._orders_file, self.demand.cancellations
+            self._endpoint, self.orders, self._orders_file, self.demand.cancellations, self._acks_file, answer_s
         )
 
     # --- running -----------------------------------------------------------------------------------
@@ -163,9 +184,9 @@ class Shift:
         try:
             self._start_manager()
             while not self.finished():
+                self.process.apply(self.world.now_ns)
                 self._wait_for_orders()
-                self.sim.tick()
-                spin_until_idle(self.executor)
+                self._tick()
                 if not rclpy.ok():  # SIGTERM has shut ROS down; nothing would move any more
                     raise KeyboardInterrupt
                 self._observe()
@@ -176,41 +197,63 @@ class Shift:
         finally:
             self.close()
 
+    def _settle(self) -> None:
+        """What came meanwhile finds its place before time goes on."""
+        self.sim.tell_time()
+        spin_until_idle(self.executor)
+
+    def _tick(self) -> None:
+        """Simulated time moves on, and everybody does what there is to do."""
+        try:
+            self.sim.tick()
+            spin_until_idle(self.executor)
+        except Killed:  # the planner alone: the others go on
+            self.process.kill(self.world.now_ns)
+            spin_until_idle(self.executor)
+
     def finished(self) -> bool:
         now_s = to_s(self.world.now_ns)
         if now_s >= self.scenario.duration_s:
             return True
-        if now_s < self.scenario.last_event_s + 1.0:
+        if now_s < self.scenario.last_event_s + 1.0 or self.process.node is None:
             return False
-        records = self.records()
-        pending = self.world_node.pending_instructions
-        return len(records) >= len(self.orders) and not pending and all(r.state.final for r in records)
+        if self._acknowledged < len(self._due_ns) or self.world_node.pending_instructions:
+            return False
+        final, accepted = self.process.counts()
+        return final == accepted
 
     def records(self) -> list[OrderRecord]:
         """Every accepted order, the instructions' among them."""
-        return self._history[0] if self._history is not None else self._store.list(limit=100_000)
+        return self._history[0] if self._history is not None else self.process.records()
+
+    def counts(self) -> tuple[int, int]:
+        """(final, accepted) orders, for those who watch: of a long shift there are many to go through."""
+        if self._history is None and self.process.node is not None:
+            return self.process.counts()
+        records = self.records()
+        return sum(r.state.final for r in records), len(records)
 
     def order_events(self) -> list[OrderEvent]:
         """Every change of every order, oldest first."""
-        return self._history[1] if self._history is not None else self._store.events()
+        return self._history[1] if self._history is not None else self.process.events()
 
     @property
-    def _store(self) -> OrderStore:
-        assert self.planner.store is not None
-        return self.planner.store
+    def planner(self) -> PlannerNode:
+        """The one that lives, or lived last."""
+        return self.process.last
 
     def _wait_for_orders(self) -> None:
-        """Hold the clock until every order released by now has been acknowledged, and every cancellation."""
-        due = [o for o in self.orders if o.release_ns <= self.world.now_ns]
-        called_off = [c.order_id for c in self.demand.cancellations if c.at_ns <= self.world.now_ns]
-        if len(due) + len(called_off) == self._acknowledged:
+        """Hold the clock until every order released by now has been acknowledged, and every cancellation; while none
+        can be, it goes on, and they wait for when one can."""
+        if not self.process.answers:
+            return
+        due = bisect.bisect_right(self._due_ns, self.world.now_ns, key=lambda d: d[0])
+        if due == self._acknowledged:
             return
         deadline = time.monotonic() + ACK_TIMEOUT_S
         while True:
-            known = {r.order.order_id: r.state for r in self.records()}
-            settled = all(known[o].final or known[o] is OrderState.CANCELLING for o in called_off if o in known)
-            if settled and all(o.order_id in known for o in due):
-                self._acknowledged = len(due) + len(called_off)
+            if all(self._taken_in(*what) for _, *what in self._due_ns[self._acknowledged : due]):
+                self._acknowledged = due
                 return
             if self.manager is not None and self.manager.poll() not in (None, 0):
                 raise ShiftError(f"the fleet manager ended with {self.manager.returncode}")
@@ -218,19 +261,28 @@ class Shift:
                 raise ShiftError(f"no acknowledgement within {ACK_TIMEOUT_S} s")
             time.sleep(0.001)
 
+    def _taken_in(self, order_id: str, called_off: bool) -> bool:
+        """The order is known; if it is called off, that has been taken up, too."""
+        record = self.process.record(order_id)
+        if called_off:
+            return record is None or record.state.final or record.state is OrderState.CANCELLING
+        return record is not None
+
     def close(self) -> None:
         if self.manager is not None:
             try:
                 self.manager.wait(timeout=5.0)
             except subprocess.TimeoutExpired:
                 self.manager.kill()
-            self._orders_file.unlink(missing_ok=True)
+            for file in (self._orders_file, self._acks_file):
+                file.unlink(missing_ok=True)
         if self._history is None:  # the planner closes its store
             self._history = self.records(), self.order_events()
         if self.recorder is not None:
             self.recorder.close(encode_recorded(*self._history))
         for node in self.nodes:
             node.destroy_node()
+        self.process.close()
         rclpy.try_shutdown()
 
     # --- observing ---------------------------------------------------------------------------------
@@ -243,16 +295,20 @@ class Shift:
         t, truth = to_s(self.world.now_ns), self.world.truth()
         poses = {name: self.world.true_pose(name) for name in self.world.robots}
         for name, pose in poses.items():
-            self.observer.tracks.setdefault(name, []).append((t, pose.x_m, pose.y_m))
+            self.observer.tracks.setdefault(name, self._trail()).append((t, pose.x_m, pose.y_m))
         for body in truth:
             if body.moving:
-                self.observer.bodies.setdefault(body.id, []).append((t, body.pose.x_m, body.pose.y_m))
+                self.observer.bodies.setdefault(body.id, self._trail()).append((t, body.pose.x_m, body.pose.y_m))
         plan = self.planner.plan
         self.watch.sample(
             t, {name: r.mode for name, r in self.world.robots.items()}, {n: (p.x_m, p.y_m) for n, p in poses.items()},
             {r.robot for r in plan.robots if r.tasks} if plan is not None else set(), blocked,
             [(b.pose.x_m, b.pose.y_m, 0.5 * max(b.size[:2])) for b in truth],
         )  # fmt: skip
+
+    def _trail(self) -> Trail:
+        """Short enough for all robots' to fit into memory."""
+        return Trail(min(MOST_ROWS, max(100, MOST_PLACES // len(self.world.robots))))
 
     def series(self) -> dict[str, F64]:
         """How the shift went over time, by name (see Watch.series); `orders_done_s`: when each order was; `frames`
@@ -269,8 +325,11 @@ class Shift:
     def metrics(self) -> dict[str, Any]:
         """The figures of metrics.json; docs/metrics.md says what each means."""
         observer, sim_s = self.observer, to_s(self.world.now_ns)
-        fusion_ms = np.concatenate([np.asarray(n.fusion_ms) for n in self.fusion])
-        out = shift_figures(self.scenario, self.world, self.orders, self.records(), observer.grounded, self.demand.cancellations) | {
+        fusion_ms = np.concatenate([np.zeros(0), *(np.asarray(n.fusion_ms) for n in self.fusion)])
+        out = shift_figures(
+            self.scenario, self.world, self.orders, self.records(), observer.grounded, self.demand.cancellations,
+            self._acks_file.read_text().split() if self._acks_file.exists() else (),
+        ) | {
             "frames": len(fusion_ms),
             "sensor_hz": 1.0 / (self.sim.settings.tick_s * self.sim.settings.sense_every),
             "detection_map": detection_map([d for d, _ in observer.frames], [t for _, t in observer.frames]),
@@ -280,9 +339,11 @@ class Shift:
             "wall_s": round(self.wall_s, 2),
             "realtime_factor": round(sim_s / max(self.wall_s, 1e-9), 3),
             "fusion_latency_ms": percentiles(fusion_ms),
-            "plan_latency_ms": percentiles(self.planner.plan_ms),
+            "plan_latency_ms": percentiles(self.process.all_plan_ms()),
             "peak_memory_mb": peak_memory_mb(self.sim.workers),
         }
+        if "faults" in out:
+            out["faults"] = with_reactions(out["faults"], observer.tracks, self.process.figures())
         return judged(out, self.scenario)
 
 
@@ -293,8 +354,9 @@ class _Listener(AislewiseNode):
         super().__init__("observer")
         self.shift = shift
         self._interest = -1e9
-        for robot in shift.world.robots:
+        for robot in shift.world.drivers:
             self.listen(topics.DETECTIONS, self.on_detections, f"/{robot}/")
+        for robot in shift.world.robots:
             self.listen(topics.ROUTE, self.on_route, f"/{robot}/")
         self.listen(topics.GROUNDED, self.on_grounded)
 
@@ -307,7 +369,11 @@ class _Listener(AislewiseNode):
 
     def on_route(self, msg: Any) -> None:
         robot, _, waypoints = messages.from_route_msg(msg)
-        self.shift.observer.routes.setdefault(robot, {}).update({w.seq: (w.x_m, w.y_m) for w in waypoints})
+        route = self.shift.observer.routes.setdefault(robot, {})
+        route.update({w.seq: (w.x_m, w.y_m) for w in waypoints})
+        if len(route) > 2 * MOST_WAYPOINTS:
+            for seq in sorted(route)[:-MOST_WAYPOINTS]:
+                del route[seq]
 
     def _look_at(self, frame: DetectionFrame) -> None:
         """Keep the sensors of the frame that shows the most: kinds of things before the camera, surely seen, and

@@ -23,10 +23,13 @@ from tf2_msgs.msg import TFMessage
 
 from aislewise import messages, topics
 from aislewise.clock import to_ns
+from aislewise.errors import AislewiseError
 from aislewise.geometry import compose, inverse
 from aislewise.node import AislewiseNode, run
 from aislewise.settings import check, setting
 from aislewise.types import Pose2D
+from sim.fleet_topics import FleetTopics
+from sim.network_faults import RobotNetwork
 from sim.render import RenderPool
 from sim.scenario import Scenario, load_scenario
 from sim.sensor_faults import Reading, SensorFaults
@@ -69,16 +72,20 @@ class SimNode(AislewiseNode):
         self.scenario = scenario
         self.world = SimWorld(scenario)
         self._sensor_faults = SensorFaults(
-            self.world.faults, list(self.world.robots), lambda *more: stream(scenario, "faults", *more),
+            self.world.faults, list(self.world.drivers), lambda *more: stream(scenario, "faults", *more),
             float(self.world.camera.K[0, 0]), self.world.suite.timing,
         )  # fmt: skip
+        self.network = RobotNetwork(
+            self.world.faults, list(self.world.robots), lambda *more: stream(scenario, "faults", *more)
+        )
+        self._newest = messages.Newest()
         self.ticks = 0
         self.frames_sent = 0
         self.frames: deque[tuple[str, RawFrame]] = deque(maxlen=64)
         workers = self.settings.workers
         if workers < 0:
-            workers = max(1, min(len(self.world.robots), (os.cpu_count() or 2) - 1))
-        self._pool = RenderPool(self.world.base, workers) if workers else None
+            workers = min(len(self.world.drivers), max(1, (os.cpu_count() or 2) - 1))
+        self._pool = RenderPool(self.world.base, workers) if workers and self.world.drivers else None
         self._coming: Iterator[tuple[str, RawFrame]] | None = None
         self._next_frame = self.create_guard_condition(self._publish_next)
         self._clock_pub = self.advertise(topics.CLOCK)
@@ -86,7 +93,9 @@ class SimNode(AislewiseNode):
         self._tf_static = self.advertise(topics.TF_STATIC)
         self._site = self.advertise(topics.SITE_MAP)
         self._instruction = self.advertise(topics.INSTRUCTION_TEXT)
-        self._out = {name: self._robot_topics(name) for name in self.world.robots}
+        self._out = {name: self._robot_topics(name) for name in self.world.drivers}
+        fleet = self.world.fleet
+        self._fleet = FleetTopics(self, self.world, self.settings.tick_s, self.on_route, self.send) if fleet else None
         self._site.publish(String(data=json.dumps(self.world.site.to_json())))
         self._tf_static.publish(TFMessage(transforms=self._mounts()))
         self._pace: Any = None
@@ -125,14 +134,27 @@ class SimNode(AislewiseNode):
         return {topic.name: self.advertise(topic, prefix) for topic in table}
 
     def on_route(self, msg: Any) -> None:
-        robot, first_seq, waypoints = messages.from_route_msg(msg)
-        self.world.set_route(robot, first_seq, waypoints)
+        """Routes reach robots over the network, where they may be lost, doubled or overtaken."""
+        self.network.carry(msg.robot, topics.ROUTE.name, self.world.now_ns, lambda: self._obey(msg))
+
+    def _obey(self, msg: Any) -> None:
+        try:
+            self._newest.check(msg.robot, msg.header.stamp)
+            robot, first_seq, waypoints = messages.from_route_msg(msg)
+            self.world.set_route(robot, first_seq, waypoints)
+        except AislewiseError as error:
+            self.refuse(f"/{msg.robot}/{topics.ROUTE.name}", error)
+
+    def send(self, robot: str, topic: topics.Topic, publisher: Any, msg: Any) -> None:
+        """A robot's message on its way out."""
+        self.network.carry(robot, topic.name, self.world.now_ns, lambda: publisher.publish(msg))
 
     def tick(self) -> None:
         """One physics step, and whatever is due to be published after it."""
         self.world.step(self.settings.tick_s)
         self.ticks += 1
-        self._clock_pub.publish(ClockMsg(clock=messages.to_stamp(self.world.now_ns)))
+        self.tell_time()
+        self.network.due(self.world.now_ns)
         if self.scenario.sensors.imu:
             for name in self.world.drivers:
                 felt = self.world.suite.inertial(name, self.world.twist(name), self.settings.tick_s)
@@ -141,18 +163,25 @@ class SimNode(AislewiseNode):
         for text in self.world.due_instructions():
             self._instruction.publish(String(data=text))
         if self.ticks % self.settings.state_every == 0:
-            for name in self.world.robots:
+            for name in self.world.drivers:
                 self._publish_state(name)
+        if self._fleet is not None:
+            self._fleet.publish(self.ticks)
         if self.ticks % self.settings.sense_every == 0:
             self._publish_sensors()
 
+    def tell_time(self) -> None:
+        """Also between ticks, to a node that has come since: it would take the time for 0."""
+        self._clock_pub.publish(ClockMsg(clock=messages.to_stamp(self.world.now_ns)))
+
     def _publish_state(self, name: str) -> None:
-        info, out, now = self.world.robot_info(name), self._out[name], self.world.now_ns
+        info, now = self.world.robot_info(name), self.world.now_ns
         odom = self.world.odometry(name)
         if not self.world.faults.has("robot silent", name, now):
-            out[topics.ROBOT_STATE.name].publish(messages.to_robot_msg(info))
-        out[topics.BATTERY.name].publish(
-            BatteryState(header=messages.header(now, topics.frame(name, "base_link")), percentage=info.battery)
+            self._send(name, topics.ROBOT_STATE, messages.to_robot_msg(info))
+        self._send(
+            name, topics.BATTERY,
+            BatteryState(header=messages.header(now, topics.frame(name, "base_link")), percentage=info.battery),
         )
         odom_msg = Odometry(
             header=messages.header(now, topics.frame(name, "odom")),
@@ -161,26 +190,28 @@ class SimNode(AislewiseNode):
         odom_msg.pose.pose.position.x, odom_msg.pose.pose.position.y = odom.x_m, odom.y_m
         odom_msg.pose.pose.orientation.z = math.sin(odom.yaw_rad / 2)
         odom_msg.pose.pose.orientation.w = math.cos(odom.yaw_rad / 2)
-        out[topics.ODOM.name].publish(odom_msg)
+        self._send(name, topics.ODOM, odom_msg)
         self._publish_tf(name, info.pose, odom, now)
+
+    def _send(self, robot: str, topic: topics.Topic, msg: Any) -> None:
+        self.send(robot, topic, self._out[robot][topic.name], msg)
 
     def _publish_tf(self, name: str, pose: Pose2D, odom: Pose2D, now: int) -> None:
         T_map_odom = compose(pose, inverse(odom))
         odom_frame, base = topics.frame(name, "odom"), topics.frame(name, "base_link")
-        self._tf.publish(
-            TFMessage(
-                transforms=[_transform("map", odom_frame, T_map_odom, now), _transform(odom_frame, base, odom, now)]
-            )
+        msg = TFMessage(
+            transforms=[_transform("map", odom_frame, T_map_odom, now), _transform(odom_frame, base, odom, now)]
         )
+        self.send(name, topics.TF, self._tf, msg)
 
     def _publish_sensors(self) -> None:
         """Rendering runs in processes of its own; frames go out in the robots' order, each
         when it is ready, so that the first are worked on while the last are still being rendered."""
-        for name in self.world.robots:
+        for name in self.world.drivers:
             self._publish_state(name)
         while self._coming is not None:  # paced by a wall clock that the rendering cannot keep up with
             self._publish_next()
-        self._coming = self.world.sensing(list(self.world.robots), self._pool)
+        self._coming = self.world.sensing(list(self.world.drivers), self._pool)
         self._next_frame.trigger()
 
     def _publish_next(self) -> None:
@@ -201,35 +232,34 @@ class SimNode(AislewiseNode):
 
     def _publish_due(self) -> None:
         for reading in self._sensor_faults.due(self.world.now_ns):
-            out = self._out[reading.robot]
+            robot = reading.robot
             if reading.sensor == "camera":
                 self._publish_image(reading)
             elif reading.sensor == "lidar":
-                out[topics.POINTS_RAW.name].publish(_cloud(reading.robot, reading.stamp_ns, reading.data))
+                self._send(robot, topics.POINTS_RAW, _cloud(robot, reading.stamp_ns, reading.data))
             elif reading.sensor == "depth":
-                out[topics.DEPTH_RAW.name].publish(_depth(reading))
+                self._send(robot, topics.DEPTH_RAW, _depth(reading))
             else:
-                out[topics.IMU_RAW.name].publish(_inertial(reading, self.scenario.sensors.imu, self.settings.tick_s))
+                felt = _inertial(reading, self.scenario.sensors.imu, self.settings.tick_s)
+                self._send(robot, topics.IMU_RAW, felt)
 
     def _publish_image(self, reading: Reading) -> None:
-        out, camera = self._out[reading.robot], self.world.camera
+        camera = self.world.camera
         stamp = messages.header(reading.stamp_ns, topics.frame(reading.robot, "camera_link"))
         height, width = reading.data.shape[:2]
         info = CameraInfo(header=stamp, height=height, width=width, k=camera.K.ravel())
         lens = self.world.camera_config.distortion
         if any(lens):
             info.distortion_model, info.d = "plumb_bob", np.array([*lens, 0.0])
-        out[topics.CAMERA_INFO_RAW.name].publish(info)
-        out[topics.IMAGE_RAW.name].publish(
-            Image(
-                header=stamp, height=height, width=width, encoding="rgb8", step=3 * width,
-                data=messages.octets(reading.data),
-            )
+        self._send(reading.robot, topics.CAMERA_INFO_RAW, info)
+        image = Image(
+            header=stamp, height=height, width=width, encoding="rgb8", step=3 * width, data=messages.octets(reading.data)
         )
+        self._send(reading.robot, topics.IMAGE_RAW, image)
 
     def _mounts(self) -> list[Any]:
         mounts = []
-        for name in self.world.robots:
+        for name in self.world.drivers:
             for link, T in (("lidar_link", self.world.T_base_lidar), ("camera_link", self.world.camera.T_base_camera)):
                 out = TransformStamped(
                     header=messages.header(0, topics.frame(name, "base_link")),

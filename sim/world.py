@@ -52,6 +52,8 @@ WATCHED_M = 8.0
 SIGHT_M = 30.0
 """Sensors see robots of the fleet within."""
 FLEET_NOISE = 100_000
+LOST_S, LOST_RAD = 3.0, 0.5
+"""A pose that is lost slides away within, and turns by at most."""
 PICK_REACH_M = 2.3
 AT_CHARGER_M = 1.3
 """From the middle of a charger's cabinet to a robot in its dock."""
@@ -145,9 +147,29 @@ class SimWorld:
             r.pose.y_m + config.localisation_m * float(noise[1]),
             wrap_angle(r.pose.yaw_rad + config.localisation_rad * float(noise[2])),
         )
+        pose, mode = self._astray(robot, pose), r.mode
+        if self.faults.lost(robot, self.now_ns):
+            mode = RobotMode.LOST
         load = tuple(c.order_id for c in r.load)
         problem = self.faults.problem(robot, self.now_ns) or (r.problem if isinstance(r, SimRobot) else "")
-        return RobotInfo(r.id, pose, r.battery, load, r.mode, r.reached_seq, self.now_ns, problem)
+        return RobotInfo(r.id, pose, r.battery, load, mode, r.reached_seq, self.now_ns, problem)
+
+    def _astray(self, robot: str, pose: Pose2D) -> Pose2D:
+        """What is made of a pose by localisation that has lost its way: it slides off in a drawn direction, and turns."""
+        for index, fault, lasted_s in self.faults.lost(robot, self.now_ns):
+            rng = stream(self.scenario, "faults", index, self._index[robot])
+            way, turn = rng.uniform(-math.pi, math.pi), rng.uniform(-LOST_RAD, LOST_RAD)
+            share = min(1.0, lasted_s / LOST_S)
+            far = share * (fault.amount or 0.0)
+            pose = Pose2D(
+                pose.x_m + far * math.cos(way), pose.y_m + far * math.sin(way), wrap_angle(pose.yaw_rad + share * turn)
+            )
+        return pose
+
+    def index(self, robot: str) -> int:
+        """Its place among all robots, from 0."""
+        self._robot(robot)
+        return self._index[robot]
 
     def _localisation_noise(self, robot: str) -> F64:
         """(3,) standard normal, the same whenever asked at one time; a fleet's is drawn at once."""
@@ -230,6 +252,8 @@ class SimWorld:
     def sensing(self, robots: Sequence[str], pool: RenderPool | None = None) -> Iterator[tuple[str, RawFrame]]:
         """One synchronous frame per robot, of the world as it is now, each as soon as it is ready, in the order
         asked for; with a pool they are rendered in parallel, to the same result."""
+        if not robots:
+            return iter(())
         standing = self._standing([self._robot(name).pose for name in robots])
         number = {name: k + 1 for k, name in enumerate(standing)}
         placed = self._placed(standing)
