@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 
 def add(subparsers: Any) -> None:
+    from cli.replay_view import add_arguments
+
     p = subparsers.add_parser("validate", help="run scenario files and judge them", description=__doc__)
-    p.add_argument("scenario", nargs="+", help="scenario YAML files, or names of packaged scenarios")
+    p.add_argument("scenario", nargs="*", help="scenario YAML files, or names of packaged scenarios")
     p.add_argument("--seed", type=int, default=None, help="the first seed, instead of the scenario's own")
     p.add_argument("--out", type=Path, default=Path("out/validate"), help="folder for results (default %(default)s)")
     p.add_argument("--json", metavar="FILE", help="write {ok, scenarios: [...]} there as well")
@@ -39,6 +41,7 @@ def add(subparsers: Any) -> None:
     live.add_argument("--connect", default="tcp://127.0.0.1:5570", help="their planning service (default %(default)s)")
     live.add_argument("--patience", type=float, default=60.0, help="seconds they may take to appear")
     live.add_argument("--rate", type=float, default=1.0, help="simulated over wall seconds (default %(default)s)")
+    add_arguments(p)
     p.add_argument("--into", type=Path, help=argparse.SUPPRESS)  # a run of a sweep: its own folder
     p.set_defaults(func=run)
 
@@ -48,6 +51,12 @@ def run(args: argparse.Namespace) -> int:
     from sim.ablation import parse_ablations
     from sim.sweep import Stopped, plan
 
+    if (args.replay is None) == (not args.scenario):
+        raise InputError("scenario", "give scenarios, or --replay and no scenario")
+    if args.replay is not None:
+        from cli.replay_view import run_replay
+
+        return run_replay(args)
     if not 0.01 <= args.rate <= 100.0:
         raise InputError("rate", f"{args.rate}", "[0.01, 100]")
     if args.live and args.workers != 1:
