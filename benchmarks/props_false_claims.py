@@ -3,7 +3,7 @@
     python -m benchmarks.props_false_claims [--views 40] [--halls 6] [--json FILE]
 
 Alone: one prop of each kind 1.5 to 6 m ahead on an empty floor, seen by camera and lidar; a claim within 1 m of it is
-false. In halls: the same views of the same small halls with and without props (and with nobody in them); claims within
+false ("nothing": the same places on the bare floor). In halls: the same views of the same small halls with and without props (and with nobody in them); claims within
 1 m of a true object are left out, whatever their class.
 """
 
@@ -26,7 +26,7 @@ from aislewise.geometry import transform_xy
 from aislewise.types import Detection, Pose2D, SensorFrame
 from fusion.infer import Detector
 from sim import props
-from sim.mesh import Material, Mesh, boxes, join
+from sim.mesh import EMPTY, Material, Mesh, boxes, join
 from sim.scenario import scenario_from
 from sim.scene import Base, Scene
 from sim.sensors import CameraConfig, LidarConfig, Lighting, capture, sweep
@@ -37,6 +37,8 @@ LIDAR, CAMERA = LidarConfig(columns=720), CameraConfig()
 NEAR_M = 1.0
 THRESHOLDS = (0.3, 0.5)
 """The first is where the fusion node's claims begin."""
+NOTHING = "nothing"
+KINDS = [*props.SHAPES, NOTHING]
 IN_HALL = {"cone": 4, "wet_sign": 3, "ladder": 3, "pallet_jack": 3, "trolley": 3, "hand_truck": 2, "roll_cage": 3, "drum": 3,
            "glass": 2, "wrap": 2, "heap": 4}  # fmt: skip
 
@@ -55,13 +57,14 @@ def floor() -> Mesh:
 
 
 def alone(detector: Detector, kind: str, views: int) -> list[list[Detection]]:
-    """Per view the claims near the one prop."""
+    """Per view the claims near the one prop, or near where it would be."""
     out = []
     for k in range(views):
-        rng = np.random.default_rng([list(props.SHAPES).index(kind), k])
+        rng = np.random.default_rng([KINDS.index(kind), k])
         far, bearing = rng.uniform(1.5, 6.0), rng.uniform(-0.5, 0.5)
         at = far * np.array([math.cos(bearing), math.sin(bearing)])
-        mesh = props.build(kind, rng).moved(float(at[0]), float(at[1]), float(rng.uniform(-math.pi, math.pi)))
+        mesh = EMPTY if kind == NOTHING else props.build(kind, rng)
+        mesh = mesh.moved(float(at[0]), float(at[1]), float(rng.uniform(-math.pi, math.pi)))
         found = detector.detect(frame_of(Scene(Base.of(join([floor(), mesh]))), Pose2D(0.0, 0.0, 0.0), Lighting.random(rng), rng))
         out.append([d for d in found if math.hypot(*(d.position[:2] - at)) < NEAR_M])
     return out
@@ -104,7 +107,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     detector = Detector(threads=1)
-    result = {kind: figures(alone(detector, kind, args.views)) for kind in props.SHAPES}
+    result = {kind: figures(alone(detector, kind, args.views)) for kind in KINDS}
     result |= {f"hall {name} props": figures(v) for name, v in in_halls(detector, args.halls, max(1, args.views // 4)).items()}
     print(f"{'':22s} frames  claims a frame >= {THRESHOLDS[0]:g}, {THRESHOLDS[1]:g}   taken for")
     for name, f in result.items():
