@@ -1,8 +1,8 @@
 """The orders the planner is working on, cut into loads, and the store's record of them.
 
 One robot carries the whole of an order, and drops its lines in their order, so that `lines_done` says
-after a restart which lines are done. What a restart cannot know is how much of a line whose quantity
-exceeds one robot's capacity had been brought: such a line starts anew.
+after a restart which lines are done. Before a robot is told to put something down the store notes where in its
+route that is: a robot that did so while no planner heard of it has got that far, and is not sent for it again.
 
 A cancelled order whose goods are on board is delivered to its station, since nobody stands at the
 shelf to take them back; it then ends as CANCELLED, with the number of loads in its reason.
@@ -11,9 +11,11 @@ shelf to take them back; it then ends as CANCELLED, with the number of loads in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from enum import Enum
 
+import msgspec
 import numpy as np
 
 from aislewise.errors import AislewiseError, InputError, StateError, UnreachableError
@@ -47,6 +49,7 @@ class LoadState(Enum):
     DELIVERED = "delivered"
 
 
+Drops = dict[int, tuple[str, int]]
 ON_BOARD = (LoadState.COMMITTED, LoadState.ABOARD, LoadState.DROPPING)
 
 
@@ -54,7 +57,8 @@ ON_BOARD = (LoadState.COMMITTED, LoadState.ABOARD, LoadState.DROPPING)
 class Load:
     """What is picked in one go: one line, or as much of it as a robot carries.
 
-    pick_cells: where a robot may stand to pick, best first. robot: who has it or had it on board."""
+    pick_cells: where a robot may stand to pick, best first. robot: who has it or had it on board. index: its number
+    among the loads of its order, the same after a restart."""
 
     id: int
     order: Order
@@ -67,6 +71,7 @@ class Load:
     object_id: str = ""
     state: LoadState = LoadState.WAITING
     robot: str = ""
+    index: int = 0
 
     @property
     def action_id(self) -> str:
@@ -76,7 +81,7 @@ class Load:
 @dataclass(slots=True)
 class Job:
     """An order in work. robot: who must carry it, once it has begun; shut_since_ns: since when it
-    cannot be served, -1 if it can."""
+    cannot be served, -1 if it can; drops: (robot, seq) of the drops that were released, by index of the load."""
 
     order: Order
     loads: list[Load]
@@ -86,6 +91,7 @@ class Job:
     cancelling: bool = False
     shut_since_ns: int = -1
     lines_done: int = 0
+    drops: Drops = field(default_factory=dict)
 
 
 class Ledger:
@@ -103,6 +109,7 @@ class Ledger:
         self.refused: dict[str, str] = {}
         self._first_ns = -1
         self._seen_seq = store.last_seq()
+        self._notes = {order_id: msgspec.json.decode(note, type=Drops) for order_id, note in store.notes().items()}
         after = ""
         while page := store.list(OPEN_STATES, PAGE, after):
             self._due += page
@@ -153,7 +160,8 @@ class Ledger:
         except AislewiseError as error:
             self._end(order.order_id, f"{error.code}: {error}", now_ns)
             return
-        job = Job(order, loads, record.accepted_ns, record.state, lines_done=record.lines_done)
+        drops = self._notes.pop(order.order_id, {})
+        job = Job(order, loads, record.accepted_ns, record.state, lines_done=record.lines_done, drops=drops)
         self.jobs[order.order_id] = job
         self.loads.update((load.id, load) for load in loads)
         if begun:
@@ -162,6 +170,8 @@ class Ledger:
             self._move(job, OrderState.RECEIVED, now_ns)
         if record.state is OrderState.CANCELLING:
             self._cancel(order.order_id, now_ns)
+        elif begun:
+            self._count_lines(job, now_ns)
 
     def _resume(self, job: Job, record: OrderRecord, robots: Iterable[RobotInfo]) -> None:
         """Pick up an order that an earlier process had begun: what is on board the robots say."""
@@ -170,7 +180,15 @@ class Ledger:
             if load.line < record.lines_done:
                 load.state, load.robot = LoadState.DELIVERED, record.robot
         for robot in robots:
+            for load in job.loads:
+                if self._was_dropped(job, load, robot):
+                    load.state, load.robot = LoadState.DELIVERED, robot.id
             self._find_aboard(job, robot)
+
+    @staticmethod
+    def _was_dropped(job: Job, load: Load, robot: RobotInfo) -> bool:
+        by, seq = job.drops.get(load.index, ("", 0))
+        return by == robot.id and robot.reached_seq >= seq
 
     @staticmethod
     def _find_aboard(job: Job, robot: RobotInfo) -> None:
@@ -180,10 +198,14 @@ class Ledger:
         for load in [item for item in job.loads if item.state is LoadState.WAITING][:missing]:
             load.state, load.robot, job.robot = LoadState.ABOARD, robot.id, robot.id
 
-    def found(self, robot: RobotInfo) -> None:
-        """A robot that did what we had not sent, or took back too late: it may have picked something."""
-        for job in self.jobs.values():
+    def found(self, robot: RobotInfo, now_ns: int) -> None:
+        """A robot that did what we had not sent, or took back too late: it may have picked or dropped something."""
+        for job in list(self.jobs.values()):
             self._find_aboard(job, robot)
+            aboard = [item for item in job.loads if item.robot == robot.id and item.state is LoadState.ABOARD]
+            missing = max(0, len(aboard) - robot.load.count(job.order.order_id))
+            for load in [item for item in aboard if self._was_dropped(job, item, robot)][:missing]:
+                self._delivered(load, now_ns)
 
     def _cut(self, order: Order) -> list[Load]:
         """An order's loads; raises InputError naming the line that cannot be served on this site."""
@@ -205,7 +227,10 @@ class Ledger:
                 size = min(left, self.config.capacity)
                 left -= size
                 loads.append(
-                    Load(self._next_load, order, i, size, cells, station.cell, face, station.id, line.object_id)
+                    Load(
+                        self._next_load, order, i, size, cells, station.cell, face, station.id, line.object_id,
+                        index=len(loads),
+                    )
                 )
                 self._next_load += 1
         return loads
@@ -220,13 +245,16 @@ class Ledger:
 
     # --- progress ------------------------------------------------------------------------------
 
-    def begin(self, load: Load, robot: str, now_ns: int) -> bool:
-        """The action on the load is to be released: from now on its order is this robot's. False when that could not
-        be written down: a planner that comes after this one would send somebody else."""
+    def begin(self, load: Load, robot: str, seq: int, now_ns: int) -> bool:
+        """The action on the load is to be released as that waypoint: from now on its order is this robot's. False when
+        that could not be written down: a planner that comes after this one would send somebody else. What is on board
+        is brought all the same."""
+        job = self.jobs[load.order.order_id]
         if load.state is LoadState.ABOARD:
             load.state = LoadState.DROPPING
+            job.drops[load.index] = robot, seq
+            self._note(job)
             return True
-        job = self.jobs[load.order.order_id]
         if not job.cancelling and not self._move(job, OrderState.RUNNING, now_ns, robot=robot):
             return False
         job.robot = load.robot = robot
@@ -237,6 +265,9 @@ class Ledger:
         """The released action was withdrawn before it was begun."""
         if load.state is LoadState.DROPPING:
             load.state = LoadState.ABOARD
+            job = self.jobs[load.order.order_id]
+            job.drops.pop(load.index, None)
+            self._note(job)
             return
         load.state, load.robot = LoadState.WAITING, ""
         if self.jobs[load.order.order_id].cancelling:
@@ -251,7 +282,10 @@ class Ledger:
 
     def _delivered(self, load: Load, now_ns: int) -> None:
         load.state = LoadState.DELIVERED
-        job = self.jobs[load.order.order_id]
+        self._count_lines(self.jobs[load.order.order_id], now_ns)
+
+    def _count_lines(self, job: Job, now_ns: int) -> None:
+        """Write down how many are done, and close the order when all are."""
         open_lines = {item.line for item in job.loads if item.state is not LoadState.DELIVERED}
         job.lines_done = min(open_lines, default=len(job.order.lines))
         if not job.cancelling:
@@ -329,6 +363,10 @@ class Ledger:
         final = OrderState.FAILED if begun else OrderState.UNROUTABLE
         self._journal.put(order_id, final, now_ns, reason)
         self.refused[order_id] = reason
+
+    def _note(self, job: Job) -> None:
+        with suppress(StoreError):  # it would matter only if the planner died as well, before it writes again
+            self._store.note(job.order.order_id, msgspec.json.encode(job.drops))
 
     def _forget(self, job: Job) -> None:
         self.jobs.pop(job.order.order_id, None)

@@ -113,7 +113,7 @@ class Planner:
             self._finish(item, now_ns)
         self._take_back(lost, now_ns)
         for name in self._fleet.enrolled:
-            self._ledger.found(self._fleet.robots[name].info)
+            self._ledger.found(self._fleet.robots[name].info, now_ns)
         for robot in self._fleet.robots.values():
             if robot.able:
                 continue
@@ -320,7 +320,7 @@ class Planner:
                 if stop.cell != goal.cell:
                     break
                 load = self._ledger.loads[stop.load]
-                if not self._ledger.begin(load, robot.id, now_ns):
+                if not self._ledger.begin(load, robot.id, robot.next_seq, now_ns):
                     self._decisions.append(Decision(robot.id, "waits", "the order store cannot be written"))
                     break
                 self._fleet.send_action(

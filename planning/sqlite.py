@@ -31,7 +31,8 @@ CREATE TABLE events (
     robot TEXT NOT NULL
 );
 """
-MIGRATIONS = (SCHEMA,)
+PROGRESS = "ALTER TABLE orders ADD COLUMN progress BLOB NOT NULL DEFAULT '';"
+MIGRATIONS = (SCHEMA, PROGRESS)
 """Script i takes a file from schema version i to i + 1. Append; never change what was released."""
 
 MAGIC = b"SQLite format 3\0"

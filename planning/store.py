@@ -75,6 +75,12 @@ class OrderStore(Protocol):
     def request_cancel(self, order_id: str, now_ns: int) -> OrderRecord:
         """Open orders become CANCELLING (idempotent). NotFoundError; StateError if final."""
 
+    def note(self, order_id: str, progress: bytes) -> None:
+        """Keeps the planner's own word on how far an order has got, in place of the last one. No event. NotFoundError."""
+
+    def notes(self) -> dict[str, bytes]:
+        """Of the orders that are not final, by id, where there is one."""
+
     def events(self, after_seq: int = 0, limit: int | None = None) -> OrderEvents:
         """Up to `limit` changes (None: all) with seq > after_seq, oldest first."""
 
@@ -94,6 +100,7 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._records: dict[str, OrderRecord] = {}
         self._events: list[OrderEvent] = []
+        self._notes: dict[str, bytes] = {}
 
     def submit(self, order: Order, now_ns: int) -> OrderRecord:
         return _raised(self.submit_many([order], now_ns)[0])
@@ -158,6 +165,15 @@ class MemoryStore:
         with self._lock:
             old = self._get(order_id)
             return self._keep(cancelled(old, now_ns), old)
+
+    def note(self, order_id: str, progress: bytes) -> None:
+        with self._lock:
+            self._get(order_id)
+            self._notes[order_id] = progress
+
+    def notes(self) -> dict[str, bytes]:
+        with self._lock:
+            return {i: note for i, note in self._notes.items() if note and not self._records[i].state.final}
 
     def events(self, after_seq: int = 0, limit: int | None = None) -> OrderEvents:
         _check_limit(limit)
@@ -274,6 +290,17 @@ class SqliteStore:
         with self._transaction() as db:
             old = self._get(db, order_id)
             return self._keep(db, cancelled(old, now_ns), old)
+
+    def note(self, order_id: str, progress: bytes) -> None:
+        with self._transaction() as db:
+            if not db.execute("UPDATE orders SET progress = ? WHERE order_id = ?", (progress, order_id)).rowcount:
+                raise _not_found(order_id)
+
+    def notes(self) -> dict[str, bytes]:
+        marks = ",".join("?" * len(OPEN_STATES))
+        query = f"SELECT order_id, progress FROM orders WHERE state IN ({marks}) AND progress != ''"
+        with self._reading() as db:
+            return {order_id: bytes(note) for order_id, note in db.execute(query, [s.value for s in OPEN_STATES])}
 
     def events(self, after_seq: int = 0, limit: int | None = None) -> OrderEvents:
         _check_limit(limit)

@@ -260,7 +260,7 @@ class TestSqliteFile:
         with sqlite3.connect(path) as db:
             db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
         db.close()
-        with pytest.raises(StoreError, match="schema version 2"):
+        with pytest.raises(StoreError, match=f"schema version {len(MIGRATIONS) + 1}"):
             SqliteStore(path)
 
     def test_another_programs_database_is_not_touched(self, tmp_path: Path) -> None:
