@@ -125,9 +125,3 @@ def _attach(run: dict[str, Any], part: str, other: Result, scores: Mapping[str, 
         gate = {"value": worse, "limit": 1, "ok": worse >= 1}
         run["gates"] = run["gates"] | {f"ablation_{part}_hurts": gate}
         run["ok"] = bool(run["ok"] and worse)
-
-
-def what_got_worse(entry: Mapping[str, Any]) -> str:
-    """In words: "orders_done 4 -> 2, sim_s 95 -> 180"."""
-    worse = [f"{n} {s['full']:.4g} -> {s['ablated']:.4g}" for n, s in entry["scores"].items() if s["worse"]]
-    return ", ".join(worse) or entry.get("error", "") or "nothing"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sim.ablation import ABLATIONS, SCORES, what_got_worse
+from sim.ablation import ABLATIONS, SCORES
 
 FULL, SAME, WORSE = "#444444", "#9ec5e6", "#d62728"
 TITLES = {
@@ -24,16 +26,15 @@ def ablations_of(scenarios: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[s
     return {name: runs[0]["ablation"] for name, runs in scenarios.items() if runs and runs[0].get("ablation")}
 
 
-def ablation_table(entries: Mapping[str, Entries]) -> str:
-    """HTML: a row for each scenario and part."""
+def ablation_table(entries: Mapping[str, Entries], out: Path) -> str:
+    """HTML: a row for each scenario and part, with a link to the first seed's run where that left a report in `out`."""
     rows = []
     for name, parts in entries.items():
         for part, entry in parts.items():
             verdict = '<td class="ok">needed</td>' if entry["hurts"] else '<td class="bad">NOT NEEDED</td>'
-            why = ABLATIONS.get(part, "")
             cells = "".join(_cell(entry["scores"].get(score.name)) for score in SCORES)
-            worse = html.escape(what_got_worse(entry)) if not entry["scores"] else ""
-            rows.append(f"<tr><td>{html.escape(name)}</td><td title='{html.escape(why)}'>{html.escape(part)}</td>{verdict}{cells}<td>{worse}</td></tr>")
+            failed = html.escape(entry.get("error", ""))
+            rows.append(f"<tr><td>{html.escape(name)}</td><td>{_run(part, entry, out)}</td>{verdict}{cells}<td>{failed}</td></tr>")
     head = "".join(f'<th class="n">{html.escape(TITLES[s.name])}</th>' for s in SCORES)
     return (
         f"<table><tr><th>scenario</th><th>without</th><th></th>{head}<th></th></tr>{''.join(rows)}</table>"
@@ -43,6 +44,12 @@ def ablation_table(entries: Mapping[str, Entries]) -> str:
         "with several seeds beyond the 95% interval of the paired change. A part without which no score is worse was not "
         "needed: the scenario is too easy.</p>"
     )
+
+
+def _run(part: str, entry: Mapping[str, Any], out: Path) -> str:
+    page = f"{entry.get('folder', '')}/report.html"
+    there = entry.get("folder") and (out / page).is_file()
+    return f'<a href="{quote(page)}">{html.escape(part)}</a>' if there else html.escape(part)
 
 
 def _cell(score: Mapping[str, Any] | None) -> str:

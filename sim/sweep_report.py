@@ -48,7 +48,7 @@ def write_sweep_report(results: Runs, out: Path) -> None:
         ("Gates", gate_table(scenarios)),
         ("Failures", failure_table(results, out)),
         ("Figures", figure_table(scenarios) + _picture("figures by scenario", by_scenario(scenarios))),
-        ("Ablation", ablation(scenarios)),
+        ("Ablation", ablation(scenarios, out)),
         ("Detection by range and class", detection(scenarios)),
         ("Faults and reactions", timelines(scenarios, out)),
         ("Traffic and waits", traffic_maps(scenarios, out)),
@@ -125,12 +125,12 @@ def run_table(results: Runs, out: Path) -> str:
     return _table(head, rows)
 
 
-def ablation(scenarios: Mapping[str, Runs]) -> str:
+def ablation(scenarios: Mapping[str, Runs], out: Path) -> str:
     found = ablations_of(scenarios)
     if not found:
         return ""
     bars = {name: ablation_bars(parts) for name, parts in found.items()}
-    return ablation_table(found) + _folded({n: _picture(f"{n}: scores without each part", b) for n, b in bars.items() if b})
+    return ablation_table(found, out) + _folded({n: _picture(f"{n}: scores without each part", b) for n, b in bars.items() if b})
 
 
 def detection(scenarios: Mapping[str, Runs]) -> str:

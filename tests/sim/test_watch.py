@@ -16,7 +16,7 @@ from sim.range_plots import by_range, pooled
 from sim.sweep_report import write_sweep_report
 from sim.timeline_plots import faults_of, timeline
 from sim.tracks import load_tracks, save_tracks
-from sim.watch import DOING, Watch
+from sim.watch import DOING, Trail, Watch
 
 SITE = SiteMap("s", 1.0, 0.0, 0.0, np.zeros((10, 10), np.uint8), {})
 FAULTS = [
