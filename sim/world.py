@@ -488,7 +488,7 @@ class SimWorld:
         return next((p.id for p in self.site.of_kind(kind) if p.cell == cell), "")
 
     def _nobody_near(self, x_m: float, y_m: float, radius_m: float) -> bool:
-        movers = [r.pose for r in self.drivers.values()] + [p.pose for p in self.people.values()]
+        movers = [m.pose for m in (*self.drivers.values(), *self.people.values(), *self._carts())]
         if self.forklift:
             movers.append(self.forklift.pose)
         if self.fleet and len(self.fleet.near(x_m, y_m, radius_m)):
