@@ -18,7 +18,7 @@ from planning.sequence import improve
 
 DS = 10  # deciseconds in a second
 MAX_WEIGHT = 100
-LARGE_FLEET = 100
+LARGE_FLEET = 40
 """Robots from which on only those without work are planned for."""
 MANY_VEHICLES, NAMED_RIVALS = 64, 8
 
