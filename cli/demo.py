@@ -68,10 +68,9 @@ def run_shift(scenario: Any, out: Path, report: bool = True, all_sensors: bool =
 
 
 def state_line(shift: Shift) -> str:
-    records = shift.records()
-    done = sum(r.state.final for r in records)
+    final, known = shift.counts()
     return (
-        f"t={to_s(shift.world.now_ns):5.0f} s  orders {done}/{len(records)}  "
+        f"t={to_s(shift.world.now_ns):5.0f} s  orders {final}/{known}  "
         f"collisions {len(shift.world.collisions)}"
     )
 
@@ -87,7 +86,7 @@ def print_summary(metrics: dict[str, Any], out: Path, console: Any) -> None:
         "instruction": f"{metrics['instruction']['status']}, done: {metrics['instruction']['done']}",
         "picks per hour": metrics["picks_per_hour"],
         "order time p50 / p99": f"{metrics['order_time_s']['p50']} / {metrics['order_time_s']['p99']} s",
-        "detection mAP in the loop": f"{metrics['detection_map']:.3f}",
+        "detection mAP in the loop": f"{metrics['detection_map']:.3f}" if metrics["frames"] else "no sensors simulated",
         "fusion latency p50 / p99": f"{metrics['fusion_latency_ms']['p50']} / {metrics['fusion_latency_ms']['p99']} ms",
         "plan latency p50 / p99": f"{metrics['plan_latency_ms']['p50']} / {metrics['plan_latency_ms']['p99']} ms",
         "simulated / wall time": f"{metrics['sim_s']} / {metrics['wall_s']} s ({metrics['realtime_factor']}x)",

@@ -112,16 +112,18 @@ class Gates:
 class Fidelity:
     """How closely robots are simulated. sensor: so many, the first ones, have ray-cast sensors and the whole network;
     the others are of object fidelity: an error model measured on the network says what they report, object_hz times a
-    second (sim.object_sensor). state_hz: reports a second of the latter."""
+    second (sim.object_sensor). state_hz: reports a second of the latter; plan_s: between two plans."""
 
     sensor: int = 0
     object_hz: float = 0.5
     state_hz: float = 1.0
+    plan_s: float = 0.5
 
     def __post_init__(self) -> None:
         _within("fidelity.sensor", self.sensor, 0, MAX_ROBOTS)
         _within("fidelity.object_hz", self.object_hz, 0.0, 10.0)
         _within("fidelity.state_hz", self.state_hz, 0.2, 10.0)
+        _within("fidelity.plan_s", self.plan_s, 0.1, 10.0)
 
 
 @dataclass(frozen=True)
