@@ -99,7 +99,9 @@ class Fault:
             raise InputError(kind.word or "by", f"{self.amount} for {self.kind}", "an amount" if kind.word else "none")
         if self.amount is not None:
             _within(kind.word, self.amount, kind.low, kind.high)
-        if self.for_s is not None:
+        if self.for_s is None:
+            object.__setattr__(self, "for_s", kind.for_s)
+        else:
             if not kind.lasting:
                 raise InputError("for", f"{self.kind} does not last", "none")
             _within("for", self.for_s, 1e-3, LONGEST_S)
@@ -176,7 +178,7 @@ def _read(words: list[str]) -> Fault:
     if wrong := set(given) & {"by", "to"} - {kind.word}:
         raise InputError(min(wrong), f"does not go with {name}", kind.word or "none")
     amount = _quantity(kind.word, given[kind.word], kind.unit) if kind.word in given else kind.default
-    for_s = _quantity("for", given["for"], "s") if "for" in given else kind.for_s
+    for_s = _quantity("for", given["for"], "s") if "for" in given else None
     return Fault(
         name, _quantity("at", words[1], "s"), _robots(given.get("robot", "all")), amount, for_s, _place(given.get("at="))
     )

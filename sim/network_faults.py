@@ -11,7 +11,7 @@ import numpy as np
 from aislewise.clock import to_ns
 from sim.faults import FaultSchedule
 
-MOST_LATE_S = 0.5
+MOST_LATE_S = 1.0
 """A message that is held back, or the second copy of one, comes at most so much later."""
 
 Draw = Callable[..., np.random.Generator]

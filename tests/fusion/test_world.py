@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -209,3 +210,28 @@ def test_a_person_leaves_no_trail_in_the_occupancy_but_a_box_does(cls: ObjectCla
     assert grid is not None
     row, col = round((10.0 - grid.y_m) / 0.2), round((13.0 - grid.x_m) / 0.2)
     assert bool((grid.data[row - 1 : row + 1, col - 1 : col + 1] == 100).any()) is stays
+
+
+def test_a_frame_that_comes_twice_counts_once() -> None:
+    tote = detection(ObjectClass.TOTE, 3, 0, Colour.BLUE)
+    once, twice = WorldModel(SITE), WorldModel(SITE)
+    look(once, 0.0, tote)
+    for _ in range(2):
+        look(twice, 0.0, tote)
+    (a,), (b,) = once.state(to_ns(2.0)).objects, twice.state(to_ns(2.0)).objects
+    assert a.existence == b.existence and np.array_equal(a.covariance, b.covariance)
+
+
+def test_a_robot_that_has_lost_its_way_stays_where_it_last_knew_and_shows_nothing() -> None:
+    world = WorldModel(SITE)
+    world.robot(replace(robot("robot_1", 10.0), mode=RobotMode.LOST))
+    assert world.state(0).robots == ()
+    world.robot(robot("robot_1", 10.0))
+    world.robot(replace(robot("robot_1", 17.0, 1.0), mode=RobotMode.LOST, problem="not localised"))
+    (info,) = world.state(to_ns(1.0)).robots
+    assert (info.pose.x_m, info.mode, info.heard_at_ns) == (10.0, RobotMode.LOST, to_ns(1.0))
+    end_s = look(world, 1.0, detection(ObjectClass.TOTE, 3, 0))
+    assert world.state(to_ns(end_s)).objects == ()
+    world.robot(robot("robot_1", 10.2, end_s))
+    end_s = look(world, end_s, detection(ObjectClass.TOTE, 3, 0))
+    assert len(world.state(to_ns(end_s)).objects) == 1

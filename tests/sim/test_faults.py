@@ -37,14 +37,14 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGED = sorted((ROOT / "sim" / "scenarios").glob("*.yaml"))
 SMALL = WarehouseConfig(width=20, height=26, blocks=1, stations=4, chargers=4, parking=2, bays=1)
 SECOND = 1_000_000_000
-AMOUNTS = {"s": "0.4s", "deg": "2deg", "": "0.5"}
+AMOUNTS = {"s": "0.4s", "deg": "2deg", "m": "1.5m", "": "0.5"}
 
 
 def lines(kind: str) -> str:
     """An ordinary line of that kind."""
     of = KINDS[kind]
     amount = f" {of.word} {AMOUNTS[of.unit]}" if of.word else ""
-    where = " at=4.5,10.5" if of.place else " robot=1,3"
+    where = " at=4.5,10.5" if of.place else "" if of.process else " robot=1,3"
     return f"at 30s fault {kind}{amount}{where}" + (" for 10s" if of.lasting else "")
 
 
@@ -56,7 +56,7 @@ def test_every_kind_reads_back_as_it_was_written(kind: str) -> None:
     fault = parse_fault(lines(kind))
     assert (fault.kind, fault.at_s) == (kind, 30.0)
     assert fault.for_s == (10.0 if KINDS[kind].lasting else None)
-    assert fault.place == KINDS[kind].place and fault.robots == (() if fault.place else (1, 3))
+    assert fault.place == KINDS[kind].place and fault.robots == (() if fault.place or fault.process else (1, 3))
     assert str(fault) == lines(kind) and parse_fault(str(fault)) == fault
 
 
@@ -65,6 +65,7 @@ def test_units_defaults_and_order_of_words() -> None:
     assert parse_fault("at 0s fault camera dirt robot=all").amount == KINDS["camera dirt"].default
     assert parse_fault("at 1s fault robot slow for 2s robot=2 by 0.5") == Fault("robot slow", 1.0, (2,), 0.5, 2.0)
     assert parse_fault("at 1s fault spill").at is None
+    assert parse_fault("at 1s fault planner kill").for_s == 5.0 and parse_fault("at 1s fault store full").for_s is None
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,12 @@ def test_units_defaults_and_order_of_words() -> None:
         ("at 30s fault spill at=1", "fault.at="),
         ("at 30s fault spill at=1,1e9", "fault.at="),
         ("at 30s fault spill please", "fault.word"),
+        ("at 30s fault planner kill robot=1", "fault.robot"),
+        ("at 30s fault store full at=1,2", "fault.at="),
+        ("at 30s fault client cut by 0.5", "fault.by"),
+        ("at 30s fault network duplicate by 2", "fault.by"),
+        ("at 30s fault robot lost by 2", "fault.by"),
+        ("at 30s fault robot lost by 60m", "fault.by"),
     ],
 )
 def test_an_error_names_the_field_and_its_limit(line: str, field: str) -> None:
@@ -126,7 +133,7 @@ def faults(draw: st.DrawFn) -> Fault:
     kind = KINDS[name]
     amount = draw(st.floats(kind.low, kind.high)) if kind.word else None
     at = draw(st.none() | st.tuples(*[st.floats(-1e4, 1e4)] * 2)) if kind.place else None
-    robots = () if kind.place else tuple(draw(st.lists(st.integers(1, 200), max_size=5, unique=True)))
+    robots = () if kind.place or kind.process else tuple(draw(st.lists(st.integers(1, 200), max_size=5, unique=True)))
     lasts = draw(st.none() | st.floats(1e-3, 1e6)) if kind.lasting else None
     return Fault(name, draw(st.floats(0.0, 1e6)), robots, amount, lasts, at)
 
