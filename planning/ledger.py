@@ -209,7 +209,7 @@ class Ledger:
 
     def _cut(self, order: Order) -> list[Load]:
         """An order's loads; raises InputError naming the line that cannot be served on this site."""
-        loads = []
+        loads: list[Load] = []
         for i, line in enumerate(order.lines):
             station = self._site.place(line.deliver_to, f"lines[{i}].deliver_to", "station")
             face = line.pick_from or self._site.skus.get(line.sku, "")

@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from aislewise.types import Order
-from planning.config import PlannerConfig
 from sim.metrics import Handled
 from sim.scenario import Scenario
 from sim.world import SimWorld
 
+CAPACITY = 2
+"""Loads that a robot carries at once (planning.config): so much of a line's quantity is one of them."""
 MOVED_M = 0.3
 """A robot this far from where it was when a fault ended is going again."""
 Track = Sequence[tuple[float, float, float]]
@@ -73,7 +74,6 @@ def lost_orders(acknowledged: Iterable[str], known: Collection[str]) -> int:
 
 def duplicate_deliveries(orders: Iterable[Order], deliveries: Iterable[Handled]) -> int:
     """Loads that were put down at a station beyond what was ordered."""
-    capacity = PlannerConfig().capacity
-    wanted = {o.order_id: sum(math.ceil(line.quantity / capacity) for line in o.lines) for o in orders}
+    wanted = {o.order_id: sum(math.ceil(line.quantity / CAPACITY) for line in o.lines) for o in orders}
     brought = Counter(d.order_id for d in deliveries if d.place)
     return sum(max(0, count - wanted.get(order_id, count)) for order_id, count in brought.items())

@@ -39,7 +39,7 @@ at 30s fault camera dropout robot=3 for 10s
 ```
 
 Times end in `s`, `ms` or `min`. `robot=` names one robot, several or all (the default). `for` may be left out: to
-the end. `at=` is a place in `map`, m; left out, a fitting one is drawn by the scenario's seed. Something is only
+the end (a killed planner comes back after 5 s). The planner, its store and its clients take no `robot=`. `at=` is a place in `map`, m; left out, a fitting one is drawn by the scenario's seed. Something is only
 put down where nobody stands or drives: until then it waits. A line that cannot be read is an error that names the
 field and its limit (`faults[2].by: ...`).
 
@@ -47,8 +47,9 @@ field and its limit (`faults[2].by: ...`).
 |---|---|---|
 """
 NOTES = """
-Left out, because they befall processes and not the simulated world: a planner that is killed, a full disk under
-the order store, a cut network. A robot that has lost its way and does not know it is left out as well.
+What befalls the planning service needs the lock-step run: with `--live` such a line is an error, since the service is
+somebody else's. While no order can be acknowledged the simulated clock goes on, and orders wait for their customer to
+get through. A robot that has lost its way and does not know it is left out.
 """
 MEANING = {
     "camera dropout": "no picture comes",
@@ -73,6 +74,13 @@ MEANING = {
     "aisle blocked": "boxes fall into a one-wide aisle",
     "person down": "somebody lies in a wide aisle",
     "spill": "a wet patch in a wide aisle",
+    "robot lost": "localisation fails: the reported pose slides off within 3 s, by that far, and turns; the robot stands and says so (mode `lost`)",
+    "network cut": "nothing passes between the robot and the rest: no states, poses, sensors, routes; it runs what it has, then stands",
+    "network duplicate": "that share of the robot's messages, either way, comes a second time within 1 s",
+    "network reorder": "that share of them comes after the next one on its topic, or 1 s late",
+    "planner kill": "torn out as by SIGKILL, round one of its next commits: its store stays as it is on the disk; it is back at the end",
+    "store full": "every write of the order store fails with SQLite's own `database or disk is full`",
+    "client cut": "nothing passes between fleet managers and the planning service",
 }
 
 

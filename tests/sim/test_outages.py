@@ -14,12 +14,13 @@ from aislewise.clock import ManualClock, to_ns
 from aislewise.errors import InputError
 from aislewise.types import Order, OrderLine, RobotMode
 from planning.client import PlanningClient
+from planning.config import PlannerConfig
 from planning.protocol import UnavailableError
 from planning.service import PlanningService
 from planning.sqlite import StoreError
 from planning.store import MemoryStore, SqliteStore
 from sim.client_link import ClientLink
-from sim.fault_figures import duplicate_deliveries, lost_orders, with_reactions
+from sim.fault_figures import CAPACITY, duplicate_deliveries, lost_orders, with_reactions
 from sim.faults import FaultSchedule, parse_fault
 from sim.live import LiveConfig, LiveShift
 from sim.metrics import TIMING_KEYS, Handled
@@ -195,6 +196,7 @@ def test_a_lost_robot_stands_says_so_slides_off_in_its_reports_alone_and_finds_i
 
 
 def test_lost_and_doubled_orders_are_counted() -> None:
+    assert PlannerConfig().capacity == CAPACITY
     assert lost_orders(["a", "b", "a"], {"a", "c"}) == 1 and lost_orders([], {}) == 0
     orders = [Order("a", (OrderLine("s", pick_from="f", quantity=3),)), Order("b", (OrderLine("s", pick_from="f"),))]
     handed = [Handled(1, "r", o, "tote", "s") for o in ("a", "a", "b", "b", "b")] + [Handled(1, "r", "b", "tote", "")]
