@@ -28,9 +28,9 @@ from sim.faults import Fault, FaultSchedule
 
 PAGES_MAX = 0xFFFF_FFFE
 """SQLite's own limit to the size of a file."""
-COMMITS = 4
+COMMITS = 2
 """A planner is killed round one of its next so many commits, or WITHIN_S later where it does not write."""
-WITHIN_S = 1.0
+WITHIN_S = 3.0
 
 
 class Killed(BaseException):
@@ -214,7 +214,7 @@ class PlannerProcess:
                 self._arm(index, fault, now_ns)
         if self._armed is not None and now_ns >= self._armed[1]:
             self.kill(now_ns)
-        if self.node is None and self.deaths and not self.deaths[-1].fault.in_force(now_ns):
+        if self.node is None and now_ns >= self.deaths[-1].killed_ns + to_ns(self.deaths[-1].fault.for_s or 0.0):
             self.node = self.last = self._born()
             self._executor.add_node(self.node)
             self._settle()

@@ -16,7 +16,7 @@ from rosgraph_msgs.msg import Clock
 from aislewise import messages, topics, visual
 from aislewise.clock import to_ns
 from aislewise.node import AislewiseNode
-from aislewise.types import OrderState
+from aislewise.types import GroundedInstruction, GroundingStatus, Instruction, OrderState
 from planning.client import PlanningClient
 from planning.planner_node import PlannerNode
 from planning.rehearsal import Rehearsal
@@ -236,3 +236,46 @@ def test_routes_are_shown_only_to_those_who_look(floor: Floor, make: Any) -> Non
     view._book.write = lambda *_: shown.append(1)  # type: ignore[method-assign]
     view.publish(floor.node.plan, floor.site)
     assert not shown
+
+
+def test_a_route_that_nothing_comes_of_is_sent_again(floor: Floor, make: Any) -> None:
+    floor.node.set_parameters([Parameter("resend_s", value=2.0)])
+    floor.run(5)
+    floor.floor.obey = lambda plan: None  # type: ignore[method-assign]  # nothing gets through
+    submit(floor, make)
+    floor.routes.clear()
+    floor.run(14)
+    stamps: dict[Any, list[int]] = {}
+    for route in floor.routes:
+        if route.waypoints:
+            seqs = tuple(w.seq for w in route.waypoints)
+            stamps.setdefault((route.robot, seqs), []).append(messages.from_stamp(route.header.stamp))
+    longest = max(stamps.values(), key=len)
+    assert len(longest) >= 4
+    assert all(to_ns(2.0) <= b - a <= to_ns(3.0) for a, b in zip(longest, longest[1:], strict=False))
+
+
+def test_a_store_that_fails_ends_no_plan_and_loses_no_order_of_an_instruction(
+    floor: Floor, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    submit(floor, make, "first")
+    floor.run(6)
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise StoreError("database or disk is full")
+
+    grounded = GroundedInstruction(
+        Instruction("bring it", "bring", 1.0), GroundingStatus.GROUNDED, target_id="tote", destination="station-2"
+    )
+    publisher = floor.bench.advertise(topics.GROUNDED)
+    version = floor.node.plan.version
+    with monkeypatch.context() as patch:
+        for name in ("transition", "submit_many", "events"):
+            patch.setattr(floor.node.store, name, refuse)
+        publisher.publish(messages.to_grounded_msg(grounded, (2.5, 2.5), floor.floor.now_ns))
+        floor.run(8)
+        assert floor.node.plan.version > version + 2
+        assert any(d.subject == "orders" and "full" in d.because for d in floor.node.plan.decisions)
+        assert [r.order.order_id for r in floor.node.store.list()] == ["first"]
+    floor.run(900, lambda: len(floor.node.store.list()) == 2 and done(floor))
+    assert len(floor.node.store.list()) == 2 and done(floor) and not floor.floor.violations

@@ -237,7 +237,7 @@ def test_a_shift_bears_a_killed_planner_a_full_disk_a_cut_client_and_a_bad_netwo
     metrics, shift = run(tmp_path, *MIXED)
     assert unhurt(metrics)
     first, second = (f for f in metrics["faults"] if f["kind"] == "planner kill")
-    assert 12.0 <= first["killed_at_s"] <= 13.1 and 0.0 < first["back_after_s"] < first["plan_after_s"] <= 5.0
+    assert 12.0 <= first["killed_at_s"] <= 15.1 and 4.0 <= first["back_after_s"] < first["plan_after_s"] <= 5.1
     assert second["plan_after_s"] is not None
     accepted = {r.order.order_id: r.accepted_ns for r in shift.records()}
     late = [o for o in shift.orders if to_ns(20.1) < o.release_ns < to_ns(30.0)]
