@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from aislewise.clock import ManualClock, to_ns
@@ -24,7 +24,7 @@ from planning.store import MemoryStore
 from sim.process_faults import FragileStore
 
 RELAXED = settings(
-    max_examples=5, deadline=None, derandomize=True,
+    max_examples=5, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rclpy.parameter import Parameter
 
+from aislewise import messages
 from aislewise.clock import ManualClock, to_ns
 from aislewise.errors import InputError
-from aislewise.types import Order, OrderLine, RobotMode
+from aislewise.types import Order, OrderLine, RobotMode, RobotPlan, Waypoint
 from planning.client import PlanningClient
 from planning.config import PlannerConfig
 from planning.protocol import UnavailableError
@@ -28,6 +31,7 @@ from sim.network_faults import MOST_LATE_S, RobotNetwork
 from sim.process_faults import FragileStore, Killed
 from sim.scenario import Scenario, scenario_from
 from sim.shift import Shift
+from sim.sim_node import SimNode
 from sim.world import SimWorld
 
 HALL: dict[str, Any] = {
@@ -272,3 +276,28 @@ def test_a_live_run_refuses_what_befalls_processes_that_are_not_its_own() -> Non
         LiveShift(scenario_from(HALL | {"faults": ["at 5s fault planner kill"]}), LiveConfig())
 
 
+
+
+def test_a_route_that_a_newer_one_has_overtaken_is_refused() -> None:
+    """Obeyed, it would lead a robot on into cells that were taken back from it."""
+    rclpy.init()
+    sim = SimNode(scenario_from(HALL), lockstep=True, parameter_overrides=[Parameter("workers", value=0)])
+    try:
+        at = sim.world.true_pose("robot_1")
+        cell = sim.world.site.cell_at(at.x_m, at.y_m)
+        wait = Waypoint(0, *sim.world.site.centre(cell), cell, "charge", "charge:robot_1", 5.0)
+
+        def route(stamp_s: float, *waypoints: Waypoint) -> Any:
+            return messages.to_route_msg(RobotPlan("robot_1", (), waypoints, (), 0, 0), 1, to_ns(stamp_s))
+
+        sim.on_route(route(1.0))
+        sim.on_route(route(0.5, wait))
+        assert sim.counts["/robot_1/route.refused"] == 1
+        sim.world.step(0.1)
+        assert sim.world.robots["robot_1"].mode is RobotMode.IDLE
+        sim.on_route(route(1.5, wait))
+        sim.world.step(0.1)
+        assert sim.world.robots["robot_1"].mode is RobotMode.CHARGING
+    finally:
+        sim.destroy_node()
+        rclpy.try_shutdown()
