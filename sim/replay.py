@@ -9,10 +9,12 @@ robots drove the recorded routes, whatever is planned now.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,10 +130,18 @@ def recorded_outputs(bag: Bag, inputs: Inputs, config: ReplayConfig) -> tuple[Ou
         orders = [RecordedOrder(o, o.release_ns) for o in decode_orders(config.orders.read_bytes())]
         return out, orders, f"{len(orders)} from {config.orders.name}"
     if bag.orders:
-        orders = decode_recorded(bag.orders)
+        orders = [_taken(o, out) for o in decode_recorded(bag.orders)]
         return out, orders, f"{len(orders)} attached to the bag"
     orders = from_plans(plans)
     return out, orders, f"{len(orders)} read off the recorded plans" if orders else "none"
+
+
+def _taken(order: RecordedOrder, recorded: Outputs) -> RecordedOrder:
+    """An order that was accepted at the very time of a plan, by a service in a thread of its own: it came before the
+    plan if the plan has it."""
+    if any(p.stamp_ns == order.accepted_ns and any(k[0] == order.order.order_id for k in p.tasks) for p in recorded.plans):
+        return replace(order, accepted_ns=order.accepted_ns - 1)
+    return order
 
 
 def _seed(bag: Bag) -> int:
@@ -144,8 +154,8 @@ class Replay:
 
     def __init__(self, bag: Bag, outcome: Outcome, orders: Sequence[RecordedOrder], config: ReplayConfig) -> None:
         self.bag, self.outcome = bag, outcome
-        self._accept = sorted(orders, key=lambda o: o.accepted_ns, reverse=True)
-        self._cancel = sorted((o for o in orders if o.cancelled_ns >= 0), key=lambda o: o.cancelled_ns, reverse=True)
+        self._accept = deque(sorted(orders, key=lambda o: o.accepted_ns))
+        self._cancel = deque(sorted((o for o in orders if o.cancelled_ns >= 0), key=lambda o: o.cancelled_ns))
         self._now_ns = self._began_ns = 0
         self._period_ns = _period_ns(outcome.recorded)
         rclpy.init(args=["--ros-args", "-p", "use_sim_time:=true"])
@@ -231,7 +241,8 @@ class Replay:
 
     def _begin(self, first_ns: int, early: Sequence[Recorded]) -> None:
         """World states come at the moments at which the recorded ones did. Site map and mounts are latched: who
-        recorded them had them from the start, whenever they were written down."""
+        recorded them had them from the start, whenever they were written down. So it is with calibrations: a recorder
+        that comes into a running system may write the first image down before its camera_info."""
         worlds = self.outcome.recorded.worlds
         start_ns = first_ns
         if worlds:
@@ -241,21 +252,25 @@ class Replay:
         for topic in LATCHED:
             for message in self.bag.messages([topic.name]):
                 self._publish(message)
+        infos = [n for t, n in self.outcome.inputs.topics if t in (topics.CAMERA_INFO_RAW, topics.CAMERA_INFO)]
+        for message in (m for name in infos for m in itertools.islice(self.bag.messages([name]), 1)):
+            self._publish(message)
         spin_until_idle(self.executor)
         for message in early:
             self._feed(message)
 
     def _advance(self, until_ns: int) -> None:
         if until_ns - self._now_ns > GAP_NS:
-            self._take_orders()
+            self._take_orders(self._now_ns)
             self._set_clock(until_ns)
         while self._now_ns < until_ns:
-            self._take_orders()
+            self._take_orders(self._now_ns)
             self._set_clock(min(until_ns, (self._now_ns // TICK_NS + 1) * TICK_NS))
 
     def _set_clock(self, now_ns: int) -> None:
         self._now_ns = now_ns
         self._clock.publish(ClockMsg(clock=messages.to_stamp(now_ns)))
+        self._take_orders(now_ns - 1)
         spin_until_idle(self.executor)
         if not rclpy.ok():  # a signal has shut ROS down; nothing would move any more
             raise KeyboardInterrupt
@@ -282,14 +297,15 @@ class Replay:
             except ValueError as error:
                 raise BagError(message.topic, f"not JSON: {error}") from error
 
-    def _take_orders(self) -> None:
-        """Those accepted, and cancellations asked for, while the clock stood where it stands."""
-        if self.planner.planner is None or self.planner.store is None:
+    def _take_orders(self, until_ns: int) -> None:
+        """Those accepted, and cancellations asked for, up to then."""
+        store = self.planner.store
+        if self.planner.planner is None or store is None:
             return
-        while self._accept and self._accept[-1].accepted_ns <= self._now_ns:
-            self._try(lambda: self.planner.handler.accept(self._accept.pop().order))
-        while self._cancel and self._cancel[-1].cancelled_ns <= self._now_ns:
-            self._try(lambda: self.planner.store.request_cancel(self._cancel.pop().order.order_id, self._now_ns))
+        while self._accept and self._accept[0].accepted_ns <= until_ns:
+            self._try(lambda: self.planner.handler.accept(self._accept.popleft().order))
+        while self._cancel and self._cancel[0].cancelled_ns <= until_ns:
+            self._try(lambda: store.request_cancel(self._cancel.popleft().order.order_id, self._now_ns))
 
     def _try(self, act: Callable[[], Any]) -> None:
         """What this version of the planner refuses shows in the comparison of the plans."""
@@ -309,4 +325,5 @@ def _period_ns(recorded: Outputs) -> int:
     stamps = np.array([w.stamp_ns for w in recorded.worlds], np.int64)
     if len(stamps) < 4:
         return to_ns(0.5)
-    return int(np.clip(np.round(np.median(np.diff(stamps)) / 1e6) * 1e6, *(to_ns(p) for p in PERIOD_S)))
+    low, high = PERIOD_S
+    return to_ns(min(max(round(float(np.median(np.diff(stamps))) / 1e9, 3), low), high))

@@ -127,7 +127,8 @@ def _missing(bag: Bag, inputs: Inputs) -> str:
     if not any(bag.counts.values()):
         return "it is empty"
     absent = [t.name for t in (topics.TF, topics.TF_STATIC) if not bag.counts.get(t.name)]
-    if not any(bag.counts.get(r.prefix + t.name) for r in inputs.robots.values() for t in (*CAMERA, *LIDAR)):
+    whole = [all(bag.counts.get(r.prefix + t.name) for t in g) for r in inputs.robots.values() for g in (CAMERA, LIDAR)]
+    if not any(whole):
         absent.append(f"<robot>/{topics.IMAGE_RAW.name} with {topics.CAMERA_INFO_RAW.name.rpartition('/')[2]}")
         absent.append(f"<robot>/{topics.POINTS_RAW.name}")
     return f"it lacks {', '.join(absent)}"
