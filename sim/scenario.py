@@ -25,6 +25,11 @@ MAX_BYTES, MAX_DESCRIPTION = 1_000_000, 500
 MAX_ROBOTS, MAX_SENSOR_ROBOTS = 10_000, 200
 EVENT_KINDS = ("wet_floor", "blocked_aisle", "person_down")
 STANDING = (ObjectClass.PALLET, ObjectClass.TOTE, ObjectClass.BOX, ObjectClass.WET_FLOOR)
+OBJECT_KINDS = (
+    "camera dropout", "lidar dropout", "light blackout", "robot stop", "robot slow", "robot silent", "robot lost",
+    "battery drop", "network cut", "network duplicate", "network reorder",
+)  # fmt: skip
+"""Faults that robots of object fidelity can have; the others need real sensor data."""
 _FOLDER = Path(__file__).parent / "scenarios"
 
 
@@ -190,6 +195,9 @@ class Scenario:
         for k, fault in enumerate(self.faults):
             if max(fault.robots, default=0) > self.robots:
                 raise InputError(f"faults[{k}].robot", f"{max(fault.robots)}", f"{self.robots} robots")
+            spared = fault.place or fault.process or (fault.robots and max(fault.robots) <= sensor)
+            if sensor < self.robots and not spared and fault.kind not in OBJECT_KINDS:
+                raise InputError(f"faults[{k}]", f"{fault.kind} befalls robots of object fidelity", OBJECT_KINDS)
 
     @property
     def last_event_s(self) -> float:
