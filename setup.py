@@ -56,6 +56,8 @@ setup(
         "dds": ["cyclonedds>=11,<12"],
         # A Gymnasium environment to learn dispatching in: aislewise/Warehouse-v0.
         "gym": ["gymnasium>=1,<2"],
+        # Validation sweeps on a cluster: `aislewise validate --workers ray`.
+        "ray": ["ray>=2.40,<3"],
         "dev": [
             "cyclonedds>=11,<12",
             "gymnasium>=1,<2",

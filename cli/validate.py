@@ -10,11 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sim.sweep import Job
+    from sim.sweep import Job, Start
+
+RAY = "ray"
 
 
 def add(subparsers: Any) -> None:
@@ -29,7 +33,9 @@ def add(subparsers: Any) -> None:
                    help="raw sensors in the recording: of the first robot, or of every one (about 1 MB/s each)")  # fmt: skip
     sweep = p.add_argument_group("sweeps")
     sweep.add_argument("--seeds", type=int, metavar="N", help="run each scenario with N seeds: the first, +1, +2...")
-    sweep.add_argument("--workers", type=int, default=1, metavar="N", help="runs at once, about 1 GB each (default 1)")
+    sweep.add_argument("--workers", type=workers, default=1, metavar="N",
+                       help="runs at once, about 1 GB each (default 1); `ray`: as many as a Ray cluster has cores, that of "
+                       "RAY_ADDRESS or one of this machine")  # fmt: skip
     sweep.add_argument("--fresh", action="store_true", help="run again what is finished")
     sweep.add_argument("--keep-recordings", action="store_true", help="of passed runs too (else of failed ones)")
     sweep.add_argument("--time-limit", type=float, metavar="S",
@@ -69,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         return run_into(jobs[-1], args)
     for stale in ("results.json", "junit.xml", "report.html"):
         (args.out / stale).unlink(missing_ok=True)
-    if len(jobs) == 1 and args.seeds is None:
+    if len(jobs) == 1 and args.seeds is None and args.workers != RAY:
         folder = args.out / jobs[0].name
         results = [{**run_one(jobs[0], folder, args), "folder": jobs[0].name}]
     else:
@@ -116,11 +122,30 @@ def run_into(job: Job, args: argparse.Namespace) -> int:
     return 0 if result["ok"] else 1
 
 
+def workers(text: str) -> int | str:
+    """For argparse: a number, or RAY."""
+    return RAY if text == RAY else int(text)
+
+
+@contextmanager
+def starter(args: argparse.Namespace) -> Iterator[Start]:
+    """What starts the runs of a sweep: processes here, or on a Ray cluster."""
+    from sim.sweep import start_process
+
+    if args.workers != RAY:
+        yield start_process
+        return
+    from sim.sweep_ray import RayCluster
+
+    with RayCluster() as cluster:
+        yield cluster.start
+
+
 def run_sweep(jobs: list[Job], args: argparse.Namespace) -> list[dict[str, Any]]:
     """The results in the order of the jobs, those of ablations folded into those of the full runs."""
     from cli.sweep_view import View
     from sim.ablation import fold
-    from sim.sweep import Sweep
+    from sim.sweep import MAX_WORKERS, Sweep
     from sim.sweep_report import write_sweep_report
 
     def command(job: Job) -> list[str]:
@@ -130,8 +155,8 @@ def run_sweep(jobs: list[Job], args: argparse.Namespace) -> list[dict[str, Any]]
         words += ["--ablate", job.ablate] if job.ablate else []
         return [*words, "--patience", str(args.patience), *(["--live"] if args.live else [])]
 
-    with View(len(jobs)) as view:
-        sweep = Sweep(jobs, command, args.workers, view, args.keep_recordings)
+    with View(len(jobs)) as view, starter(args) as start:
+        sweep = Sweep(jobs, command, MAX_WORKERS if args.workers == RAY else args.workers, view, args.keep_recordings, start)
         results = fold(sweep.run(fresh=args.fresh or args.live))  # what runs elsewhere may have changed
     write_sweep_report(results, args.out)
     return results

@@ -54,6 +54,31 @@ class Job:
     ablate: str = ""
 
 
+class Running(Protocol):
+    """A run under way: a process here, or one on another machine."""
+
+    @property
+    def age_s(self) -> float:
+        """Since it was started; 0 while it waits for a place."""
+
+    def poll(self) -> int | None:
+        """The exit status, minus the signal that killed it, or None while it runs. After that the run's files lie in
+        its job's folder."""
+
+    def ask_to_end(self) -> None: ...
+
+    def end(self, dump: bool = False) -> None:
+        """End it and all it has started. dump: have it write down where it hangs."""
+
+
+Start = Callable[[Job, list[str], bool], Running]
+"""Starts a job's command; the last says that the recording is wanted of a passed run, too. OSError if it cannot."""
+
+
+def start_process(job: Job, command: list[str], keep_recording: bool) -> Running:
+    return Process(command, job.folder / "log.txt")
+
+
 class Watcher(Protocol):
     """Told how a sweep gets on."""
 
@@ -115,7 +140,11 @@ def check_name(name: str) -> None:
 
 
 def fingerprint(scenario: Scenario) -> str:
-    """Of all that a run follows from: the scenario with its seed, and the version of this package."""
+    """Of all that a run follows from: the scenario with its seed, and the version of this package. Of a file it names
+    the content counts, not where it lies."""
+    if scenario.demand is not None and scenario.demand.csv_sha256:
+        demand = dataclasses.replace(scenario.demand, csv=Path(scenario.demand.csv).name)
+        scenario = dataclasses.replace(scenario, demand=demand)
     text = json.dumps(dataclasses.asdict(scenario), sort_keys=True, default=str)
     return hashlib.sha256(f"{__version__}\n{text}".encode()).hexdigest()[:32]
 
@@ -148,19 +177,19 @@ def load_result(job: Job) -> Result | None:
 
 
 class Sweep:
-    """command: the process that runs a job and leaves its result.json. `run()` returns the results in the order of
-    the jobs."""
+    """command: the process that runs a job and leaves its result.json; start: where it runs. `run()` returns the
+    results in the order of the jobs."""
 
     def __init__(
         self, jobs: Sequence[Job], command: Callable[[Job], list[str]], workers: int = 1,
-        watcher: Watcher | None = None, keep_recordings: bool = False,
+        watcher: Watcher | None = None, keep_recordings: bool = False, start: Start = start_process,
     ) -> None:  # fmt: skip
         if not 1 <= workers <= MAX_WORKERS:
             raise InputError("workers", f"{workers}", f"1 to {MAX_WORKERS}")
         self.jobs, self.command, self.workers = list(jobs), command, workers
-        self.watcher, self.keep_recordings = watcher, keep_recordings
+        self.watcher, self.keep_recordings, self.start = watcher, keep_recordings, start
         self.results: dict[str, Result] = {}
-        self._processes: dict[str, tuple[Job, Process]] = {}
+        self._processes: dict[str, tuple[Job, Running]] = {}
         self._signal = 0
 
     def run(self, fresh: bool = False) -> list[Result]:
@@ -196,7 +225,7 @@ class Sweep:
         for name in RUN_FILES:
             (job.folder / name).unlink(missing_ok=True)
         try:
-            self._processes[job.key] = job, Process(self.command(job), job.folder / "log.txt")
+            self._processes[job.key] = job, self.start(job, self.command(job), self.keep_recordings)
         except OSError as error:
             self._fail(job, f"could not be started: {error}")
 
@@ -233,7 +262,8 @@ class Sweep:
 
     def _tell(self) -> None:
         if self.watcher is not None:
-            self.watcher.running([(job, process.age_s) for job, process in self._processes.values()])
+            ages = [(job, process.age_s) for job, process in self._processes.values()]
+            self.watcher.running([(job, age_s) for job, age_s in ages if age_s > 0.0])
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sim.sweep import Job, Result, Sweep, plan
+from sim.sweep import Job, Result, Start, Sweep, plan, start_process
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE_S = 60.0
@@ -56,8 +56,8 @@ sys.exit({"pass": 0, "slow": 0, "fail": 1, "late": 3}[act])
 class Bench:
     """A folder with scenarios and the stand-in; `begun` lists the runs that were really started."""
 
-    def __init__(self, folder: Path, prepare: bool = True) -> None:
-        self.folder, self.out = folder, folder / "out"
+    def __init__(self, folder: Path, prepare: bool = True, start: Start = start_process) -> None:
+        self.folder, self.out, self.start = folder, folder / "out", start
         if not prepare:
             return
         (folder / "runner.py").write_text(RUNNER)
@@ -79,7 +79,7 @@ class Bench:
         return [sys.executable, str(self.folder / "runner.py"), *arguments]
 
     def run(self, jobs: list[Job], fresh: bool = False, **options: Any) -> list[Result]:
-        return Sweep(jobs, self.command, **options).run(fresh)
+        return Sweep(jobs, self.command, **{"start": self.start, **options}).run(fresh)
 
     @property
     def begun(self) -> list[str]:
