@@ -3,7 +3,8 @@
 One scenario runs here and now. Several scenarios, or several seeds (`--seeds`), are a sweep: each run in a process of
 its own, `--workers` at once. A sweep that was broken off goes on where it was. With `--ablate` each scenario also runs
 without parts of the stack, and must get worse for each: else it is too easy. In --out are then results.json,
-junit.xml (for CI systems), report.html, and a folder per scenario and seed."""
+junit.xml (for CI systems), report.html, and a folder per scenario and seed. With `--replay` no world is simulated:
+the nodes run again on a recorded bag and are judged by the outputs in it."""
 
 from __future__ import annotations
 
