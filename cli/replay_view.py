@@ -93,7 +93,8 @@ def metrics(outcome: Outcome, comparison: Comparison) -> dict[str, Any]:
         **comparison.figures,
         **latencies(outcome.recorded, outcome.fusion_ms, outcome.plan_ms, outcome.clock != "stamps"),
         "robots": len(inputs.robots), "robots_sensing": [r.name for r in inputs.sensing], "not_replayed": inputs.gaps,
-        "clock": outcome.clock, "orders": outcome.orders, "recorded_version": outcome.about.get("version", "unknown"),
+        "clock": outcome.clock, "orders": outcome.orders, "planner_restarts": outcome.planner_restarts,
+        "recorded_version": outcome.about.get("version", "unknown"),
         "messages": outcome.messages, "sim_s": round(outcome.span_s, 3), "wall_s": round(outcome.wall_s, 2),
     }  # fmt: skip
 
@@ -120,7 +121,7 @@ def print_summary(result: dict[str, Any], out: Path) -> None:
     if "plans" in m:
         p = m["plans"]
         print(f"plans (open loop): {p['plans']} plans, tasks equal {p['tasks_equal']:.4f}, routes equal "
-              f"{p['routes_equal']:.4f}, {p['route_gap_m']:.2f} m apart")  # fmt: skip
+              f"{p['routes_equal']:.4f}, {p['route_gap_m']:.2f} m apart, {m['planner_restarts']} restarts")  # fmt: skip
     for name, gate in result["gates"].items():
         print(f"gate {name}: {'pass' if gate['ok'] else 'FAIL'}  {shown(gate['value'])} (limit {shown(gate['limit'])})")
     print("PASS" if result["ok"] else "FAIL", f"see {out}")

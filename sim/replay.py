@@ -35,7 +35,6 @@ from fusion.world_node import WorldNode
 from perception.camera_node import CameraNode
 from perception.instruction_node import InstructionNode
 from perception.lidar_node import LidarNode
-from planning.planner_node import PlannerNode
 from planning.protocol import decode_orders
 from pocketros import cdr
 from pocketros.testing import spin_until_idle
@@ -43,6 +42,7 @@ from sim.recorded_orders import RecordedOrder, decode_recorded, from_plans
 from sim.replay_bag import Bag, BagError, Recorded, stamp_of
 from sim.replay_inputs import CAMERA, LIDAR, Inputs, Timeline, find_inputs, played
 from sim.replay_outputs import FLEET_OUTPUTS, Outputs, read_plan
+from sim.replay_planner import OpenLoopPlanner
 
 TICK_NS = to_ns(0.1)
 """Time goes on in steps no longer than this: nodes' timers must find the moments between two messages."""
@@ -74,7 +74,8 @@ class ReplayConfig:
 @dataclass
 class Outcome:
     """recorded, replayed: the outputs of both; stamps: of the sensor messages that were played, by robot and sensor;
-    clock: what told the time; orders: how many, and where from; fusion_ms, plan_ms: of this machine, per call."""
+    clock: what told the time; orders: how many, and where from; fusion_ms, plan_ms: of this machine, per call;
+    planner_restarts: how often the recorded robots did what the planner could not make sense of."""
 
     path: Path
     inputs: Inputs
@@ -91,6 +92,7 @@ class Outcome:
     wall_s: float = 0.0
     fusion_ms: list[float] = field(default_factory=list)
     plan_ms: list[float] = field(default_factory=list)
+    planner_restarts: int = 0
 
 
 def replay(path: Path, config: ReplayConfig, progress: Progress | None = None) -> Outcome:
@@ -196,7 +198,7 @@ class Replay:
         if inputs.words is topics.INSTRUCTION_TEXT:
             nodes.append(InstructionNode(PhraseEncoder()))
         period = [Parameter("period_s", value=to_s(self._period_ns))]
-        self.planner = PlannerNode(
+        self.planner = OpenLoopPlanner(
             parameter_overrides=[*period, Parameter("bind", value=""), Parameter("seed", value=self.outcome.seed)]
         )
         self.nodes = [*nodes, WorldNode(parameter_overrides=period), self.planner]
@@ -238,6 +240,7 @@ class Replay:
         self.outcome.span_s = to_s(self._now_ns - self._began_ns) if begun else 0.0
         self.outcome.fusion_ms = [ms for node in self.fusion for ms in node.fusion_ms]
         self.outcome.plan_ms = list(self.planner.plan_ms)
+        self.outcome.planner_restarts = self.planner.restarts
 
     def _begin(self, first_ns: int, early: Sequence[Recorded]) -> None:
         """World states come at the moments at which the recorded ones did. Site map and mounts are latched: who

@@ -268,7 +268,8 @@ def compare_plans(wanted: Sequence[Planned], found: Sequence[Planned], site: Sit
     step. Open loop: once the plans part, the robots go on as they did when they were recorded."""
     same = tasks = routes = equal = 0
     gaps: list[F64] = []
-    for a, b in nearest(wanted, found):
+    near = nearest(wanted, found)
+    for a, b in near:
         tasks += len(a.tasks.keys() | b.tasks.keys())
         same += sum(b.tasks.get(key) == robot for key, robot in a.tasks.items())
         for robot in a.cells.keys() & b.cells.keys():
@@ -279,7 +280,7 @@ def compare_plans(wanted: Sequence[Planned], found: Sequence[Planned], site: Sit
     every = np.concatenate(gaps) if gaps else np.zeros(0)
     orders = Counter(key[0] for plan in wanted for key in plan.tasks)
     return {
-        "plans": len(nearest(wanted, found)), "orders": len(orders), "tasks_equal": same / tasks if tasks else 1.0,
+        "plans": len(near), "plans_missing": len(wanted) - len(near), "orders": len(orders), "tasks_equal": same / tasks if tasks else 1.0,
         "routes_equal": equal / routes if routes else 1.0, "route_gap_m": float(every.mean()) if every.size else 0.0,
     }  # fmt: skip
 
