@@ -21,7 +21,7 @@ setup(
     package_data={
         "pocketros": ["README.md", "definitions/**/*"],
         "fusion": ["weights/*"],
-        "sim": ["scenarios/*.yaml", "scenarios/*.csv"],
+        "sim": ["scenarios/*.yaml", "scenarios/*.csv", "error_model.npz"],
     },
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/aislewise"]),

@@ -37,7 +37,7 @@ class ObjectSensor:
         self._examples = _Lookup(self.model.examples)
 
     def frames(self, robots: Sequence[str]) -> list[DetectionFrame]:
-        """One frame each, of the world as it is now."""
+        """One frame each, of the world as it is now; none of a robot whose sensors are both out."""
         world = self._world
         poses = [world.true_pose(name) for name in robots]
         bodies = world.truth()
@@ -49,24 +49,36 @@ class ObjectSensor:
         em.clearness(world.site.free, eyes, self._ghost_xy, np.full(len(self._ghost_xy), 0.3), ghosts_clear)
         out = []
         for k, (name, pose) in enumerate(zip(robots, poses, strict=True)):
+            sensors, sighted = self._working(name)
+            if not sensors:
+                continue
             rng = stream(world.scenario, "objects", world.index(name) + 1, world.now_ns)
-            found = self._bodies(name, pose, bodies, xy, clear[k], rng)
-            found += self._ghosts(name, pose, ghosts_clear[k], rng) + self._once(rng)
+            found: list[Detection] = []
+            if "lidar" in sensors:  # by the camera alone the network finds next to nothing: it claims nothing here
+                found = self._bodies(name, pose, bodies, xy, clear[k], sighted, rng)
+                found += self._ghosts(name, pose, ghosts_clear[k], rng) + self._once(rng)
             believed = world.robot_info(name).pose
-            out.append(DetectionFrame(name, world.now_ns, believed, tuple(found), None, SENSORS))
+            out.append(DetectionFrame(name, world.now_ns, believed, tuple(found), None, sensors))
         return out
+
+    def _working(self, robot: str) -> tuple[tuple[str, ...], bool]:
+        """(sensors that send something, whether the camera sees anything)."""
+        faults, now = self._world.faults, self._world.now_ns
+        sensors = tuple(s for s in SENSORS if not faults.has(f"{s} dropout", robot, now))
+        return sensors, "camera" in sensors and not faults.has("light blackout", robot, now)
 
     # ---- what is there -----------------------------------------------------------------------------------------------
 
     def _bodies(
-        self, robot: str, pose: Pose2D, bodies: Sequence[Any], xy: F64, clear: F64, rng: np.random.Generator
-    ) -> list[Detection]:
+        self, robot: str, pose: Pose2D, bodies: Sequence[Any], xy: F64, clear: F64, sighted: bool,
+        rng: np.random.Generator,
+    ) -> list[Detection]:  # fmt: skip
         base, near = _around(pose, xy, clear)
         out = []
         for k in near.tolist():
             body, (x, y) = bodies[k], base[k]
             range_m = math.hypot(x, y)
-            view = bool(em.in_view(np.array(math.atan2(y, x))))
+            view = sighted and bool(em.in_view(np.array(math.atan2(y, x))))
             clear_bin, range_bin = int(np.digitize(clear[k], em.CLEAR)), int(np.digitize(range_m, em.RANGES_M))
             chance = float(self.model.found[body.cls, int(view), clear_bin, range_bin])
             mood, pick = self._draw(robot, body.id, float(self.model.memory[body.cls]), rng)

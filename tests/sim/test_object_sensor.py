@@ -10,9 +10,12 @@ import pytest
 from aislewise.errors import InputError
 from aislewise.types import ObjectClass, Pose2D
 from sim import error_model as em
+from sim.bodies import wet_floor
 from sim.error_model import ErrorModel
+from sim.faults import FaultSchedule, parse_fault
 from sim.object_sensor import ObjectSensor
 from sim.scenario import Fidelity, Scenario
+from sim.setup import Thing
 from sim.warehouse import WarehouseConfig
 from sim.world import SimWorld
 
@@ -118,3 +121,32 @@ def test_a_model_survives_saving(tmp_path: Path) -> None:
     (tmp_path / "broken.npz").write_bytes(b"no model")
     with pytest.raises(InputError, match="error_model"):
         ErrorModel.load(tmp_path / "broken.npz")
+
+
+def test_without_the_camera_wet_floor_is_not_found_and_without_the_lidar_nothing() -> None:
+    def claims(*faults: str) -> tuple[int, set[tuple[str, ...]]]:
+        w = world()
+        w.faults = FaultSchedule(tuple(parse_fault(text, "faults") for text in faults))
+        w.things["patch"] = Thing("patch", wet_floor(np.random.default_rng(1), 0.9), Pose2D(2.5, 6.5))
+        beside(w, 2.5, 2.5, math.pi / 2)
+        sensor = ObjectSensor(w, quiet(em.packaged()))
+        assert w.fleet is not None
+        count, used = 0, set()
+        for k in range(1, 100):
+            w.now_ns = k * 500_000_000
+            for frame in sensor.frames([w.fleet.names[0]]):
+                used.add(frame.sensors)
+                count += sum(math.hypot(d.position[0] - 4.0, d.position[1]) < 1.0 for d in frame.detections)
+        return count, used
+
+    assert claims()[0] > 20
+    assert claims("at 0s fault camera dropout") == (0, {("lidar",)}) or claims("at 0s fault camera dropout")[0] < 5
+    assert claims("at 0s fault lidar dropout") == (0, {("camera",)})
+    assert claims("at 0s fault lidar dropout", "at 0s fault camera dropout") == (0, set())
+
+
+def test_faults_that_need_real_sensors_are_refused() -> None:
+    fault = parse_fault("at 1s fault camera dirt by 0.3", "faults")
+    with pytest.raises(InputError, match="object fidelity"):
+        Scenario(robots=3, fidelity=Fidelity(sensor=1), faults=(fault,))
+    Scenario(robots=3, fidelity=Fidelity(sensor=1), faults=(dataclasses.replace(fault, robots=(1,)),))
