@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-SIDES = {10: (30, 30), 100: (60, 60), 1000: (150, 100)}
+SIDES = {10: (30, 30), 100: (90, 60), 1000: (150, 100)}
 """Width and height of the hall, m, by robots: the density of large sites."""
 WARM_S = 10.0
 
@@ -34,7 +34,7 @@ def scenario(robots: int, sensor: bool, duration_s: float, orders: int) -> Any:
     return scenario_from({
         "name": f"fleet_{robots}", "duration_s": duration_s, "robots": robots, "orders": orders, "release_s": duration_s,
         "people": max(2, robots // 80), "forklifts": 1, "slotting_m": 20.0,
-        "warehouse": {"layout": "fulfilment", "width": width, "height": height, "stations": min(64, docks), "chargers": docks, "parking": docks},
+        "warehouse": {"layout": "fulfilment", "width": width, "height": height, "stations": 64 if robots > 100 else 16 if robots > 10 else 8, "chargers": docks, "parking": docks},
         **({} if sensor else {"fidelity": {"sensor": 0, "object_hz": 0.2, "state_hz": 1.0, "plan_s": 1.0}}),
     })  # fmt: skip
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +22,8 @@ from aislewise.sitemap import SiteMap
 from aislewise.types import RobotInfo, RobotMode, Waypoint
 from planning.config import PlannerConfig
 from planning.execute import ReleaseGraph
+from planning.goals import Goal
+from planning.traffic import TrafficPlanner
 
 Bool = NDArray[np.bool_]
 ASTRAY_CELLS = 1.5  # a robot farther than this from all its cells was moved by someone
@@ -268,6 +270,33 @@ class Fleet:
             cell: f"silent robot {robot.id}" if robot.silent else f"robot {robot.id}: {robot.info.problem or 'lost'}"
             for robot in self.robots.values() if not robot.able for cell in self.graph.held(robot.id)
         }  # fmt: skip
+
+    # --- planning ------------------------------------------------------------------------------
+
+    def joint_paths(
+        self, traffic: TrafficPlanner, goals: Mapping[str, Goal], shut: Bool, now_ns: int, *,
+        costs: NDArray[np.int64] | None = None, detours: bool = True,
+    ) -> tuple[list[str], NDArray[np.int32], NDArray[np.int32]]:  # fmt: skip
+        """(names, starts (N,), paths (T + 1, N)) of all robots, from where what is committed to them ends. Who has no
+        goal stays unless pushed; who acts, or has not obeyed a withdrawal yet, is not moved."""
+        robots = list(self.robots.values())
+        names = [r.id for r in robots]
+        starts = np.array([self.graph.end_cell(name) for name in names], np.int32)
+        aims = [goals.get(name) for name in names]
+        paths = traffic.plan(
+            starts,
+            [aim.cell if aim else -1 for aim in aims],
+            [aim.urgency if aim else 0 for aim in aims],
+            [not r.able or r.acting or self.settling(r, now_ns) for r in robots],
+            shut,
+            self.config.horizon,
+            dwell=[aim is not None and aim.dwells for aim in aims],
+            costs=costs,
+            names=names,
+            headings=[self.heading(r) for r in robots],
+            detours=detours,
+        )
+        return names, starts, paths
 
     # --- sending -------------------------------------------------------------------------------
 

@@ -272,23 +272,9 @@ class Planner:
 
     def _drive(self, goals: Mapping[str, Goal], shut: Bool, costs: I64, now_ns: int) -> dict[str, list[int]]:
         """Plan joint paths, have them checked, and release what is safe. Returns the intended cells."""
-        robots = list(self._fleet.robots.values())
-        starts = np.array([self._fleet.graph.end_cell(r.id) for r in robots], np.int32)
-        aims = [goals.get(r.id) for r in robots]
-        paths = self._traffic.plan(
-            starts,
-            [aim.cell if aim else -1 for aim in aims],
-            [aim.urgency if aim else 0 for aim in aims],
-            [not r.able or r.acting or self._fleet.settling(r, now_ns) for r in robots],
-            shut,
-            self.config.horizon,
-            dwell=[aim is not None and aim.dwells for aim in aims],
-            costs=costs,
-            names=[r.id for r in robots],
-            headings=[self._fleet.heading(r) for r in robots],
-            detours=self.config.replanning,
+        names, starts, paths = self._fleet.joint_paths(
+            self._traffic, goals, shut, now_ns, costs=costs, detours=self.config.replanning
         )
-        names = [r.id for r in robots]
         wrong = check_paths(self.site.free, starts, None, paths, allow_rotation=False)
         if wrong:
             self._decisions.append(Decision("fleet", "nothing new is released", f"checker: {wrong[0]}"))

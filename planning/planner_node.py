@@ -149,9 +149,12 @@ class PlannerNode(ManagedNode):
         self._step_if_due(0.9)
 
     def on_timer(self) -> None:
-        """World states that fail to come do not stop the planner."""
+        """World states that fail to come do not stop the planner; nor do robots that contradict their orders."""
         self._keep_orders()
-        self._step_if_due(1.5)
+        try:
+            self._step_if_due(1.5)
+        except AislewiseError as error:
+            self.refuse(topics.WORLD_STATE.name, error)
 
     def _step_if_due(self, periods: float) -> None:
         if self._world is None or self.planner is None or not self.is_active:

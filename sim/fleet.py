@@ -169,7 +169,6 @@ class RobotFleet:
         self._after, self._home, self._done = (np.full(n, -1, np.int64) for _ in range(3))
         self._walls = np.ascontiguousarray(walls)
         self._wall_start, self._wall_of = _near_cells(walls, self._buckets.cols, self._buckets.rows)
-        self._others = Others.of({}, set())
         self._pairs = np.zeros((MOST_CONTACTS, 2), np.int64)
         c = config
         self._limits = np.array(
@@ -227,7 +226,6 @@ class RobotFleet:
 
     def step(self, dt_s: float, others: Others) -> list[tuple[str, Waypoint]]:
         """Everybody on by dt_s; returns the actions completed in it, by robot."""
-        self._others = others
         b = self._buckets
         mo.step(
             dt_s, self._limits, self.state, self.mode, self.reached, self._acting, self._route, self._first, self._count,
@@ -237,20 +235,20 @@ class RobotFleet:
         rows = np.flatnonzero(self._done >= 0).tolist()
         return [(self.names[row], self._actions[row].pop(int(self._done[row]))) for row in rows]
 
-    def contacts(self) -> list[tuple[str, str]]:
-        """Pairs whose footprints overlap: a robot of the fleet and another, or one of `step`'s others, or a wall."""
+    def contacts(self, others: Others) -> list[tuple[str, str]]:
+        """Pairs whose footprints overlap: a robot of the fleet and another, or one of the others, or a wall."""
         b = self._buckets
         count = mo.contacts(
-            self.state, b.cols, b.rows, b.head, self._after, self._others.shapes, self._others.corners,
+            self.state, b.cols, b.rows, b.head, self._after, others.shapes, others.corners,
             self._wall_start, self._wall_of, self._walls, self._pairs,
         )  # fmt: skip
-        return [(self.names[i], self._other(int(k))) for i, k in self._pairs[: min(count, MOST_CONTACTS)]]
+        return [(self.names[i], self._other(int(k), others)) for i, k in self._pairs[: min(count, MOST_CONTACTS)]]
 
-    def _other(self, number: int) -> str:
+    def _other(self, number: int, others: Others) -> str:
         if number >= 0:
             return self.names[number]
         k = -1 - number
-        return self._others.names[k] if k < len(self._others.names) else f"structure_{k - len(self._others.names)}"
+        return others.names[k] if k < len(others.names) else f"structure_{k - len(others.names)}"
 
     # ---- the neighbourhood -------------------------------------------------------------------------------------------
 

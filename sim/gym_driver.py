@@ -63,7 +63,7 @@ class Driver:
     """Drives all robots of one world. Robots see people and things by the simulator's truth."""
 
     def __init__(self, world: SimWorld, config: PlannerConfig, seed: int) -> None:
-        self._world, self._config = world, config
+        self._world = world
         self._fleet = Fleet(world.site, config)
         self._obstacles = Obstacles(world.site, config)
         self._traffic = TrafficPlanner(world.site.free, seed)
@@ -127,21 +127,8 @@ class Driver:
         return self._goals(movers, shut, frozenset(chargers))
 
     def _release(self, goals: Mapping[str, Goal], shut: Bool, now_ns: int) -> None:
-        robots = list(self._fleet.robots.values())
-        names, graph = [r.id for r in robots], self._fleet.graph
-        starts = np.array([graph.end_cell(name) for name in names], np.int32)
-        aims = [goals.get(name) for name in names]
-        paths = self._traffic.plan(
-            starts,
-            [aim.cell if aim else -1 for aim in aims],
-            [aim.urgency if aim else 0 for aim in aims],
-            [not r.able or r.acting or self._fleet.settling(r, now_ns) for r in robots],
-            shut,
-            self._config.horizon,
-            dwell=[aim is not None and aim.dwells for aim in aims],
-            names=names,
-            headings=[self._fleet.heading(r) for r in robots],
-        )
+        graph = self._fleet.graph
+        names, starts, paths = self._fleet.joint_paths(self._traffic, goals, shut, now_ns)
         released = graph.extend(names, paths, shut)
         free = self._world.site.free
         wrong = check_paths(free, starts, None, paths, allow_rotation=False)

@@ -11,28 +11,29 @@ import numpy as np
 
 from aislewise.clock import to_ns, to_s
 from aislewise.errors import InputError, NotFoundError
-from aislewise.geometry import rectangle, wrap_angle
+from aislewise.geometry import rectangle
 from aislewise.types import F64, CameraModel, Colour, ObjectClass, Pose2D, RobotInfo, RobotMode, Waypoint
 from sim import bodies
-from sim.bodies import ROBOT_LENGTH_M, ROBOT_WIDTH_M, TOTE_SIZE_M, Body
+from sim.bodies import ROBOT_LENGTH_M, ROBOT_WIDTH_M, Body
 from sim.ego_motion import Twist
 from sim.errands import Cart
 from sim.faults import FaultSchedule
 from sim.fittings import charger_lamp
 from sim.fleet import FleetRobot, Others, RobotFleet
 from sim.geometry2d import convex_overlap, disc, gap_in_corridor
+from sim.handling import Handling
 from sim.happenings import Happenings
+from sim.localisation import Localisation
 from sim.mesh import Mesh, join
 from sim.metrics import Collision, Handled, Referee
 from sim.people import PERSON_RADIUS_M, Vehicle
 from sim.render import Moment, RenderPool, Seen, View, render_all
-from sim.robots import Carried, SimRobot
+from sim.robots import SimRobot
 from sim.scenario import Scenario
 from sim.scene import Base, Placed, Scene
 from sim.sensors import DARK, Lighting, RawFrame
 from sim.setup import (
     GENERATORS,
-    Thing,
     place_fleet,
     place_forklift,
     place_items,
@@ -51,14 +52,8 @@ WATCHED_M = 8.0
 """People and forklifts look out for vehicles within."""
 SIGHT_M = 30.0
 """Sensors see robots of the fleet within."""
-FLEET_NOISE = 100_000
-LOST_S, LOST_RAD = 3.0, 0.5
-"""A pose that is lost slides away within, and turns by at most."""
-PICK_REACH_M = 2.3
 AT_CHARGER_M = 1.3
 """From the middle of a charger's cabinet to a robot in its dock."""
-TABLE_Z_M = 0.76
-TABLE_SLOTS = ((-0.38, 0.0), (0.38, 0.0), (-0.38, TOTE_SIZE_M[2]), (0.38, TOTE_SIZE_M[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +93,7 @@ class SimWorld:
         self.lidar, self.camera_config = self.suite.lidar, self.suite.camera
         self.light = Lighting()
         self.referee = Referee()
-        self.picks: list[Handled] = []
-        self.deliveries: list[Handled] = []
-        self.missed_picks: list[Handled] = []
+        self._handling = Handling(scenario, self.site, self.things, self._refresh)
         self.base = Base.of(join([self.hall.mesh, *(p.mesh for p in self.props.values())]))
         self.faults = FaultSchedule(scenario.faults)
         self._happenings = Happenings(scenario, self.hall)
@@ -108,9 +101,8 @@ class SimWorld:
         self._frame = 0
         self._sub_s = SUBSTEP_S
         self._seen: dict[str, tuple[TruthObject, ...]] = {}
-        self._tables: dict[str, list[str]] = {}
         self._index = {name: k for k, name in enumerate(self.robots)}
-        self._fleet_noise: tuple[int, F64] = (-1, np.zeros((0, 3)))
+        self._localisation = Localisation(scenario, self._index, len(self.drivers))
         self._meshes: dict[str, tuple[Pose2D, Mesh]] = {}
         self._taken = np.zeros(self.site.cells.shape, bool)
         self._solid: dict[str, F64] = {}
@@ -121,6 +113,19 @@ class SimWorld:
     @property
     def collisions(self) -> list[Collision]:
         return self.referee.collisions
+
+    @property
+    def picks(self) -> list[Handled]:
+        return self._handling.picks
+
+    @property
+    def deliveries(self) -> list[Handled]:
+        return self._handling.deliveries
+
+    @property
+    def missed_picks(self) -> list[Handled]:
+        """Picks of a loose object that was not there."""
+        return self._handling.missed_picks
 
     @property
     def T_base_lidar(self) -> F64:
@@ -140,46 +145,17 @@ class SimWorld:
 
     def robot_info(self, robot: str) -> RobotInfo:
         """What the robot reports: its pose as localisation has it, the same whenever asked at one time."""
-        r, config = self._robot(robot), self.scenario.robot
-        noise = self._localisation_noise(robot)
-        pose = Pose2D(
-            r.pose.x_m + config.localisation_m * float(noise[0]),
-            r.pose.y_m + config.localisation_m * float(noise[1]),
-            wrap_angle(r.pose.yaw_rad + config.localisation_rad * float(noise[2])),
-        )
-        pose, mode = self._astray(robot, pose), r.mode
-        if self.faults.lost(robot, self.now_ns):
-            mode = RobotMode.LOST
+        r, lost = self._robot(robot), self.faults.lost(robot, self.now_ns)
+        pose = self._localisation.pose(robot, r.pose, self.now_ns, lost)
+        mode = RobotMode.LOST if lost else r.mode
         load = tuple(c.order_id for c in r.load)
         problem = self.faults.problem(robot, self.now_ns) or (r.problem if isinstance(r, SimRobot) else "")
         return RobotInfo(r.id, pose, r.battery, load, mode, r.reached_seq, self.now_ns, problem)
-
-    def _astray(self, robot: str, pose: Pose2D) -> Pose2D:
-        """What is made of a pose by localisation that has lost its way: it slides off in a drawn direction, and turns."""
-        for index, fault, lasted_s in self.faults.lost(robot, self.now_ns):
-            rng = stream(self.scenario, "faults", index, self._index[robot])
-            way, turn = rng.uniform(-math.pi, math.pi), rng.uniform(-LOST_RAD, LOST_RAD)
-            share = min(1.0, lasted_s / LOST_S)
-            far = share * (fault.amount or 0.0)
-            pose = Pose2D(
-                pose.x_m + far * math.cos(way), pose.y_m + far * math.sin(way), wrap_angle(pose.yaw_rad + share * turn)
-            )
-        return pose
 
     def index(self, robot: str) -> int:
         """Its place among all robots, from 0."""
         self._robot(robot)
         return self._index[robot]
-
-    def _localisation_noise(self, robot: str) -> F64:
-        """(3,) standard normal, the same whenever asked at one time; a fleet's is drawn at once."""
-        if robot in self.drivers:
-            return stream(self.scenario, "noise", self._index[robot], self.now_ns).standard_normal(3)
-        if self._fleet_noise[0] != self.now_ns:
-            drawn = stream(self.scenario, "noise", FLEET_NOISE, self.now_ns).standard_normal((len(self.robots), 3))
-            self._fleet_noise = (self.now_ns, drawn)
-        out: F64 = self._fleet_noise[1][self._index[robot]]
-        return out
 
     def truth(self) -> list[TruthBody]:
         """Everything that is no robot, where it truly is."""
@@ -188,8 +164,7 @@ class SimWorld:
                 name, s.body.cls, s.body.colour, dict(s.body.attributes), s.pose, s.z_m + s.body.z_m, s.body.size,
                 s.velocity, s.body.cls in (ObjectClass.PERSON, ObjectClass.FORKLIFT),
             )
-            for name, s in self._standing().items()
-            if name not in self.robots
+            for name, s in self._labelled().items()
         ]  # fmt: skip
 
     def twist(self, robot: str) -> Twist:
@@ -356,7 +331,7 @@ class SimWorld:
             self._outlines[robot.id] = self._footprint(robot.pose)
             self._centres[robot.id] = (robot.pose.x_m, robot.pose.y_m)
             if done is not None:
-                self._complete(robot.id, done)
+                self._handling.complete(self.now_ns, robot, done)
         if self.fleet:
             self._fleet_step(dt_s, self.fleet, movers)
 
@@ -371,7 +346,7 @@ class SimWorld:
                 self._suffer(robot, dt_s)
         others = movers | {name: self._outlines[name] for name in self.drivers}
         for name, waypoint in fleet.step(dt_s, self._solid_others.and_(Others.of(others, set(self.drivers)))):
-            self._complete(name, waypoint)
+            self._handling.complete(self.now_ns, fleet.robots[name], waypoint)
 
     @staticmethod
     def _footprint(pose: Pose2D) -> F64:
@@ -384,18 +359,18 @@ class SimWorld:
         others.update({c.id: c.outline for c in self._carts()})
         if self.forklift:
             others[self.forklift.id] = replace(self.forklift.vehicle(), stop_m=0.0).outline()
-        self.referee.contacts(self.now_ns, robots, others, self.hall.obstacles, self._fleet_contacts())
+        self.referee.contacts(self.now_ns, robots, others, self.hall.obstacles, self._fleet_contacts(others | robots))
         patches = {t.id: t.outline for t in self.things.values() if t.flat}
         if patches:
             robots |= self._fleet_near(list(patches.values()))
             self.referee.keep_outs(self.now_ns, dt_s, robots, patches, [p for p in patches if self._told(p)])
 
-    def _fleet_contacts(self) -> dict[tuple[str, str], tuple[float, float]]:
-        """Pairs in contact of which one is of the fleet, and where."""
+    def _fleet_contacts(self, others: dict[str, F64]) -> dict[tuple[str, str], tuple[float, float]]:
+        """Pairs in contact of which one is of the fleet, and where. others: outlines of all else that moves or stands."""
         if not self.fleet:
             return {}
         at = self.fleet.state
-        return {(a, b): tuple(at[self._index[a] - len(self.drivers), :2].tolist()) for a, b in self.fleet.contacts()}
+        return {(a, b): tuple(at[self._index[a] - len(self.drivers), :2].tolist()) for a, b in self.fleet.contacts(Others.of(others, set()))}
 
     def _fleet_near(self, outlines: Sequence[F64]) -> dict[str, F64]:
         """Footprints of those of the fleet that may touch an outline."""
@@ -412,80 +387,6 @@ class SimWorld:
             return False
         since = max(to_ns(wanted.at_s), self._happenings.appeared_ns.get(patch, 0))
         return self.now_ns >= since + to_ns(wanted.grace_s)
-
-    # ---- actions -------------------------------------------------------------------------------------
-
-    def _complete(self, robot: str, waypoint: Waypoint) -> None:
-        if waypoint.action == "pick":
-            self._pick(robot, waypoint)
-        elif waypoint.action == "drop":
-            self._drop(robot, waypoint)
-
-    def _pick(self, robot: str, waypoint: Waypoint) -> None:
-        """With an object_id (the fleet's name for it, not ours): the nearest loose tote, if one is in
-        reach. Else one load of the rack's goods."""
-        r = self._robot(robot)
-        order = waypoint.action_id.rpartition(":")[0] or waypoint.action_id
-        place = self._place_at(waypoint.cell, "pick_face")
-        if waypoint.object_id:
-            thing = self._loose_tote(r.pose)
-            if thing is None:
-                self.missed_picks.append(Handled(self.now_ns, robot, order, waypoint.object_id, place))
-                return
-            del self.things[thing.id]
-            self._refresh()
-            colour, name = thing.body.colour or Colour.GREY, thing.id
-            paint = thing.body.mesh.colour[0]
-        else:
-            rng = stream(self.scenario, "looks", 1, len(self.picks))
-            colour, name = bodies.any_colour(rng), f"goods_{len(self.picks) + 1}"
-            paint = bodies.shade(rng, colour)
-        r.load.append(Carried(order, waypoint.action_id, name, colour, paint, self._weight_kg()))
-        self.picks.append(Handled(self.now_ns, robot, order, name, place))
-
-    def _weight_kg(self) -> float:
-        """Of the load that is just being picked."""
-        low, high = self.scenario.robot.load_kg
-        return float(stream(self.scenario, "wear", 1_000_000, len(self.picks)).uniform(low, high)) if high else 0.0
-
-    def _loose_tote(self, pose: Pose2D) -> Thing | None:
-        """On the floor, nearest first."""
-        reach = {
-            t.id: math.hypot(t.pose.x_m - pose.x_m, t.pose.y_m - pose.y_m)
-            for t in self.things.values()
-            if t.body.cls == ObjectClass.TOTE and t.z_m < 0.1
-        }
-        best = min(reach, key=lambda k: (reach[k], k), default="")
-        return self.things[best] if best and reach[best] <= PICK_REACH_M else None
-
-    def _drop(self, robot: str, waypoint: Waypoint) -> None:
-        """Puts the load of that action id on the station's table; the oldest there is taken away when
-        the table is full."""
-        r, station = self._robot(robot), self._place_at(waypoint.cell, "station")
-        load = next((c for c in r.load if c.action_id == waypoint.action_id), None)
-        if load is None:
-            return
-        r.load.remove(load)
-        self.deliveries.append(Handled(self.now_ns, robot, load.order_id, load.object_id, station))
-        if not station:
-            return
-        table = self._tables.setdefault(station, [])
-        if len(table) == len(TABLE_SLOTS):
-            for name in table:
-                self.things.pop(name, None)
-            table.clear()
-        dx, dz = TABLE_SLOTS[len(table)]
-        at = self.site.places[station]
-        body = Body(ObjectClass.TOTE, bodies.tote_mesh(load.paint, self.scenario.labels), TOTE_SIZE_M, load.colour)
-        name = load.object_id
-        aside = abs(math.cos(at.yaw_rad)) > 0.5  # a table at the west or east wall stands along y
-        pose = Pose2D(at.x_m, at.y_m + dx, math.pi / 2) if aside else Pose2D(at.x_m + dx, at.y_m, 0.0)
-        self.things[name] = Thing(name, body, pose, TABLE_Z_M + dz)
-        table.append(name)
-        self._refresh()
-
-    def _place_at(self, cell: int, kind: str) -> str:
-        return next((p.id for p in self.site.of_kind(kind) if p.cell == cell), "")
 
     def _nobody_near(self, x_m: float, y_m: float, radius_m: float) -> bool:
         movers = [m.pose for m in (*self.drivers.values(), *self.people.values(), *self._carts())]
@@ -508,13 +409,18 @@ class SimWorld:
                 if (cell := self.site.cell_at(float(x), float(y))) >= 0:
                     self._taken.flat[cell] = True
 
-    def _standing(self, seen_from: Sequence[Pose2D] = ()) -> dict[str, Standing]:
-        """All bodies by id, in a fixed order; those of the fleet only where they can be seen from."""
+    def _labelled(self) -> dict[str, Standing]:
+        """All bodies but robots by id, in a fixed order."""
         out = {t.id: Standing(t.body, t.pose, t.z_m) for t in self.things.values()}
         for p in self.people.values():
             out[p.id] = Standing(p.body, p.pose, 0.0, p.velocity)
         if self.forklift:
             out[self.forklift.id] = Standing(self.forklift.body, self.forklift.pose, 0.0, self.forklift.velocity)
+        return out
+
+    def _standing(self, seen_from: Sequence[Pose2D] = ()) -> dict[str, Standing]:
+        """All bodies by id, in a fixed order; those of the fleet only where they can be seen from."""
+        out = self._labelled()
         rows = [self.fleet.near(p.x_m, p.y_m, SIGHT_M).tolist() for p in seen_from] if self.fleet else []
         close = [self.fleet.robots[self.fleet.names[row]] for row in sorted({r for some in rows for r in some})] if self.fleet else []
         for r in (*self.drivers.values(), *close):

@@ -15,6 +15,7 @@ from rosgraph_msgs.msg import Clock
 
 from aislewise import messages, topics, visual
 from aislewise.clock import to_ns
+from aislewise.errors import StateError
 from aislewise.node import AislewiseNode
 from aislewise.types import GroundedInstruction, GroundingStatus, Instruction, OrderState
 from planning.client import PlanningClient
@@ -189,6 +190,25 @@ def test_without_world_states_it_goes_on_planning(floor: Floor) -> None:
     version = floor.node.plan.version
     floor.run(12)
     assert floor.node.plan.version > version + 2
+
+
+def test_robots_that_contradict_their_orders_do_not_end_the_node(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a world state that has just come or, when none comes any more, on the timer."""
+    floor.run(5)
+    assert floor.node.planner is not None
+
+    def step(*_: Any) -> Any:
+        raise StateError("an order cannot go from PLANNED to RUNNING")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(floor.node.planner, "step", step)
+        floor.run(10)
+        floor.blind = True
+        floor.run(20)
+    before = floor.node.plan
+    floor.blind = False
+    floor.run(5)
+    assert floor.node.plan is not before
 
 
 def test_diagnostics_say_how_it_plans_and_what_is_wrong(floor: Floor, make: Any) -> None:
