@@ -33,6 +33,7 @@ C = TypeVar("C")
 PROFILES: dict[Qos, QoSProfile] = {
     "sensor": QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT),
     "reliable": QoSProfile(depth=10),
+    "transforms": QoSProfile(depth=100),
     "latched": QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
 }
 LEVELS = {

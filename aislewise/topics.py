@@ -1,7 +1,8 @@
 """Every topic and node name in one table, with type, quality of service, rate and stale-after.
 
 Names without a leading slash are relative to the robot's namespace. QoS follows REP-2003: sensor data is
-best effort (depth 5), maps and static transforms are latched, the rest is reliable (depth 10).
+best effort (depth 5), maps and static transforms are latched, the rest is reliable (depth 10). All robots of a fleet
+speak on /tf, so that it is as deep as tf2 makes it (100).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Qos = Literal["sensor", "reliable", "latched"]
+Qos = Literal["sensor", "reliable", "transforms", "latched"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ PLANNED_PATH = Topic("planned_path", "nav_msgs/msg/Path", "latched")
 
 # Fleet side
 CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", "sensor", 10.0)
-TF = Topic("/tf", "tf2_msgs/msg/TFMessage", "reliable", 5.0, 1.0)
+TF = Topic("/tf", "tf2_msgs/msg/TFMessage", "transforms", 5.0, 1.0)
 TF_STATIC = Topic("/tf_static", "tf2_msgs/msg/TFMessage", "latched")
 INSTRUCTION_TEXT = Topic("/instruction", "std_msgs/msg/String", "reliable")
 INSTRUCTION = Topic("/instruction/parsed", "aislewise_msgs/msg/Instruction", "reliable")

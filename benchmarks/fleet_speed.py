@@ -33,7 +33,7 @@ def scenario(robots: int, sensor: bool, duration_s: float, orders: int) -> Any:
     docks = 64 if robots > 100 or (sensor and robots > 40) else 32 if robots > 10 else 8
     return scenario_from({
         "name": f"fleet_{robots}", "duration_s": duration_s, "robots": robots, "orders": orders, "release_s": duration_s,
-        "people": max(2, robots // 80), "forklifts": 1, "slotting_m": 20.0,
+        "people": max(2, robots // 80), "forklifts": 1, "slotting_m": 20.0, "demand": {"profile": "even"},
         "warehouse": {"layout": "fulfilment", "width": width, "height": height, "stations": 64 if robots > 100 else 16 if robots > 10 else 8, "chargers": docks, "parking": docks},
         **({} if sensor else {"fidelity": {"sensor": 0, "object_hz": 0.2, "state_hz": 1.0, "plan_s": 1.0}}),
     })  # fmt: skip

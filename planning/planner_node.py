@@ -15,7 +15,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 
 from aislewise import messages, topics
-from aislewise.clock import to_ns
+from aislewise.clock import Clock, to_ns
 from aislewise.diagnostics import Concern, Timing
 from aislewise.errors import AislewiseError
 from aislewise.managed import ManagedNode, transition
@@ -54,8 +54,10 @@ class PlannerNode(ManagedNode):
     """Plans every `period_s`; robots run only what is released to them. While it is not active nothing is released,
     orders are still accepted and kept."""
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, clients_clock: Clock | None = None, **kwargs: Any) -> None:
+        """clients_clock: the time that the planning service tells and stamps orders with, if not the node's own."""
         super().__init__("planner", **kwargs)
+        self._clients_clock = clients_clock or self.now_ns
         self.settings = self.config(PlannerNodeConfig, self.on_settings)
         self.planner_config = self.config(PlannerConfig, self.on_planner_config)
         self.store: OrderStore | None = None
@@ -96,7 +98,7 @@ class PlannerNode(ManagedNode):
         self.handler = RequestHandler(self.store, site, self.now_ns)
         if self.settings.bind:
             self.service = PlanningService(
-                self.store, site, self.now_ns, self.settings.bind, on_instruction=self.on_instruction
+                self.store, site, self._clients_clock, self.settings.bind, on_instruction=self.on_instruction
             )
             self.service.start()
             self.get_logger().info(f"planning service at {self.service.endpoint}")

@@ -120,7 +120,8 @@ class Death:
 
 class PlannerProcess:
     """The planner of a shift, and what befalls it. `node` is the one that lives, None while there is none; `last` the
-    one that lived last. The first is put on the executor by whoever made this, at its place among the nodes."""
+    one that lived last. The first is put on the executor by whoever made this, at its place among the nodes.
+    clients_ns: the time that clients are told."""
 
     def __init__(
         self, schedule: FaultSchedule, parameters: Sequence[Parameter], executor: Any, settle: Callable[[], None],
@@ -140,6 +141,7 @@ class PlannerProcess:
         self._wants_link = any(f.kind == "client cut" for f in schedule.faults)
         self.deaths: list[Death] = []
         self.plan_ms: list[float] = []
+        self.clients_ns = 0
         self.node: PlannerNode | None = self._born()
         self.last: PlannerNode = self.node
 
@@ -244,7 +246,8 @@ class PlannerProcess:
 
     def _born(self) -> PlannerNode:
         kind = FragilePlanner if self._fragile else PlannerNode
-        return kind(parameter_overrides=[Parameter("bind", value=self._endpoint), *self._parameters])
+        parameters = [Parameter("bind", value=self._endpoint), *self._parameters]
+        return kind(clients_clock=lambda: self.clients_ns, parameter_overrides=parameters)
 
     def _note_plan(self, now_ns: int) -> None:
         if self.deaths and self.deaths[-1].first_plan_ns < 0 and self.node is not None and self.node.plan is not None:

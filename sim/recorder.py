@@ -16,6 +16,7 @@ from pocketros import cdr
 _QOS = {
     "sensor": "- history: 1\n  depth: 5\n  reliability: 2\n  durability: 2\n",
     "reliable": "- history: 1\n  depth: 10\n  reliability: 1\n  durability: 2\n",
+    "transforms": "- history: 1\n  depth: 100\n  reliability: 1\n  durability: 2\n",
     "latched": "- history: 1\n  depth: 1\n  reliability: 1\n  durability: 1\n",
 }
 _QOS_TAIL = (

@@ -244,7 +244,9 @@ class Shift:
 
     def _wait_for_orders(self) -> None:
         """Hold the clock until every order released by now has been acknowledged, and every cancellation; while none
-        can be, it goes on, and they wait for when one can."""
+        can be, it goes on, and they wait for when one can. Only here does the fleet manager learn how late it is: were
+        it told during a tick, it would depend on its speed whether an order is in the plan of that very tick."""
+        self.process.clients_ns = self.world.now_ns
         if not self.process.answers:
             return
         due = bisect.bisect_right(self._due_ns, self.world.now_ns, key=lambda d: d[0])
@@ -361,9 +363,8 @@ class _Listener(AislewiseNode):
         self.listen(topics.GROUNDED, self.on_grounded)
 
     def on_detections(self, msg: Any) -> None:
-        """Frames arrive within the tick they were taken in, so the truth of now is theirs."""
         frame = messages.from_detections_msg(msg)
-        truth = self.shift.world.visible(frame.robot)
+        truth = self.shift.world.visible(frame.robot, frame.stamp_ns)
         self.shift.observer.frames.append((frame, truth))
         self._look_at(frame)
 

@@ -4,6 +4,7 @@ the sensors' view of it. Everything follows from the scenario's seed and the rou
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -54,6 +55,8 @@ SIGHT_M = 30.0
 """Sensors see robots of the fleet within."""
 AT_CHARGER_M = 1.3
 """From the middle of a charger's cabinet to a robot in its dock."""
+FRAMES_KEPT = 8
+"""Of each robot, what was to be seen in them: sensors may be late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class SimWorld:
         self._said = False
         self._frame = 0
         self._sub_s = SUBSTEP_S
-        self._seen: dict[str, tuple[TruthObject, ...]] = {}
+        self._seen: dict[str, deque[tuple[int, tuple[TruthObject, ...]]]] = {}
         self._index = {name: k for k, name in enumerate(self.robots)}
         self._localisation = Localisation(scenario, self._index, len(self.drivers))
         self._meshes: dict[str, tuple[Pose2D, Mesh]] = {}
@@ -171,10 +174,14 @@ class SimWorld:
         """How a robot that has sensors moves at the moment."""
         return self.suite.twist(robot, self._robot(robot).pose, self._sub_s)
 
-    def visible(self, robot: str) -> tuple[TruthObject, ...]:
-        """What was truly there to be seen in the robot's last frame, in its base_link."""
+    def visible(self, robot: str, stamp_ns: int | None = None) -> tuple[TruthObject, ...]:
+        """What was truly there to be seen in the robot's last frame, or in that of its last few which is nearest to
+        stamp_ns (a late sensor's is not the last), in its base_link then."""
         self._robot(robot)
-        return self._seen.get(robot, ())
+        frames = self._seen.get(robot)
+        if not frames:
+            return ()
+        return frames[-1][1] if stamp_ns is None else min(frames, key=lambda f: abs(f[0] - stamp_ns))[1]
 
     def due_instructions(self) -> list[str]:
         """Texts to be said by now, each given out once."""
@@ -276,7 +283,7 @@ class SimWorld:
         self, robots: Sequence[str], frames: Iterator[Seen]
     ) -> Iterator[tuple[str, RawFrame]]:
         for name, (frame, seen) in zip(robots, frames, strict=True):
-            self._seen[name] = seen
+            self._seen.setdefault(name, deque(maxlen=FRAMES_KEPT)).append((frame.stamp_ns, seen))
             self.suite.metered(name, frame)
             yield name, frame
 

@@ -249,6 +249,21 @@ def test_a_shift_bears_a_killed_planner_a_full_disk_a_cut_client_and_a_bad_netwo
     assert shift.sim.network.doubled > 20 and shift.sim.network.overtaken > 20
 
 
+def test_clients_learn_the_time_between_ticks_so_that_no_order_slips_into_the_plan_of_one(tmp_path: Path) -> None:
+    shift = Shift(scenario_from(HALL | {"name": "s", "duration_s": 5, "orders": 1}), tmp_path, record=False)
+    told: list[tuple[int, int]] = []
+    tick = shift.sim.tick
+
+    def ticked() -> None:
+        tick()
+        told.append((client.now_ns(), shift.world.now_ns))
+
+    shift.sim.tick = ticked  # type: ignore[method-assign]
+    with PlanningClient(shift.process.start(), timeout_s=5.0) as client:
+        shift.run()
+    assert [before for before, _ in told[1:]] == [now for _, now in told[:-1]]
+
+
 @pytest.mark.slow
 def test_a_shift_with_outages_repeats_exactly(tmp_path: Path) -> None:
     first, second = (

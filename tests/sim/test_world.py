@@ -261,6 +261,20 @@ def test_visible_truth_agrees_with_what_is_there() -> None:
     assert seen[0].position[:2] == pytest.approx([forward, left], abs=1e-6)
 
 
+def test_a_late_frame_is_judged_by_what_was_there_when_it_was_taken() -> None:
+    world = _world(items=(Item("tote_blue", "tote", "charger_1", "blue", 2.0),))
+    world.sense(["robot_1"])
+    first, stamp_ns = world.visible("robot_1"), world.now_ns
+    world.step(0.5)
+    thing = world.things["tote_blue"]
+    world.things["tote_blue"] = dataclasses.replace(thing, pose=dataclasses.replace(thing.pose, x_m=thing.pose.x_m + 0.4))
+    world.sense(["robot_1"])
+    assert world.visible("robot_1") is not first
+    for stamp in (stamp_ns, stamp_ns + 100_000_000):
+        assert world.visible("robot_1", stamp) is first
+    assert world.visible("robot_1", world.now_ns) is world.visible("robot_1")
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_people_and_forklift_never_touch_robots_that_drive_through_them(seed: int) -> None:
     """Robots drive at random, each reserving its way; people and forklift have their own errands."""
