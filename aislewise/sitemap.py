@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from aislewise.errors import InputError, UnknownPlaceError
+from aislewise.lanes import MAX_ZONES, Lanes, Zone, cells_of, zones_from_json
 from aislewise.types import F64, U8
 
 MAX_CELLS = 4_000_000
@@ -34,7 +35,8 @@ class Place:
 @dataclass(frozen=True)
 class SiteMap:
     """cells: (H, W) uint8, OPEN or CLOSED; row 0 is the smallest y. (x_m, y_m): corner of cell (0, 0)
-    in `map`. skus: SKU -> pick face id."""
+    in `map`. skus: SKU -> pick face id. lanes: directions, speeds and rights of cells, None = every open cell is left
+    any way by anyone. zones: floor that is shut or slow at times."""
 
     name: str
     resolution_m: float
@@ -43,6 +45,8 @@ class SiteMap:
     cells: U8
     places: dict[str, Place]
     skus: dict[str, str] = field(default_factory=dict)
+    lanes: Lanes | None = None
+    zones: tuple[Zone, ...] = ()
 
     def __post_init__(self) -> None:
         if self.cells.ndim != 2 or self.cells.size == 0:
@@ -62,6 +66,12 @@ class SiteMap:
         for sku, face in self.skus.items():
             if face not in self.places or self.places[face].kind != "pick_face":
                 raise InputError(f"skus.{sku}", f"no pick face {face!r}")
+        if self.lanes is not None:
+            self.lanes.check((self.height, self.width))
+        if len(self.zones) > MAX_ZONES:
+            raise InputError("zones", f"{len(self.zones)}", MAX_ZONES)
+        if len({zone.id for zone in self.zones}) < len(self.zones):
+            raise InputError("zones", "two zones have the same id")
 
     @property
     def height(self) -> int:
@@ -133,8 +143,31 @@ class SiteMap:
         reach: np.ndarray[Any, np.dtype[np.bool_]] = labels == labels.flat[cell]
         return reach & self.free
 
+    def zone_cells(self, zone: Zone) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(H, W) bool: the cells that a zone overlaps."""
+        corners = [((x - self.x_m) / self.resolution_m, (y - self.y_m) / self.resolution_m) for x, y in zone.polygon]
+        return cells_of(corners, (self.height, self.width))
+
+    def kept_out(self, now_s: float, utc_offset_s: float = 0.0) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """(H, W) bool: the cells of keep-out zones that hold now."""
+        shut = np.zeros(self.cells.shape, np.bool_)
+        for zone in self.zones:
+            if zone.kind == "keep_out" and zone.holds(now_s, utc_offset_s):
+                shut |= self.zone_cells(zone)
+        return shut
+
+    def speed_limits(self, now_s: float | None = None, utc_offset_s: float = 0.0) -> F64:
+        """(H, W) float64 m/s: the least that lanes and, at `now_s`, slow zones allow; inf = no limit."""
+        said = self.lanes.speed_mps if self.lanes is not None else None
+        limits = np.full(self.cells.shape, np.inf) if said is None else said.spread(np.inf)
+        for zone in self.zones if now_s is not None else ():
+            if zone.kind == "slow" and zone.holds(now_s or 0.0, utc_offset_s):
+                inside = self.zone_cells(zone)
+                limits[inside] = np.minimum(limits[inside], zone.speed_mps)
+        return limits
+
     def to_json(self) -> dict[str, Any]:
-        return {
+        out: dict[str, Any] = {
             "name": self.name,
             "resolution_m": self.resolution_m,
             "origin": [self.x_m, self.y_m],
@@ -145,6 +178,11 @@ class SiteMap:
             ],
             "skus": self.skus,
         }
+        if self.lanes is not None:
+            out["lanes"] = self.lanes.to_json()
+        if self.zones:
+            out["zones"] = [zone.to_json() for zone in self.zones]
+        return out
 
     @staticmethod
     def from_json(data: Any) -> SiteMap:
@@ -175,6 +213,8 @@ class SiteMap:
                 str(data.get("name", "site")), float(data["resolution_m"]),
                 float(origin[0]), float(origin[1]), cells, places,
                 {str(k): str(v) for k, v in dict(data.get("skus", {})).items()},
+                Lanes.from_json(data["lanes"], cells.shape) if "lanes" in data else None,
+                zones_from_json(data.get("zones", [])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise InputError("site", f"malformed: {error!r}") from error

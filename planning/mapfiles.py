@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,7 @@ def with_places(site: SiteMap, path: str | Path) -> SiteMap:
         if place.id in places:
             raise InputError(f"places[{number}].id", f"{place.id!r} is there twice")
         places[place.id] = place
-    return SiteMap(site.name, site.resolution_m, site.x_m, site.y_m, site.cells, places, site.skus)
+    return replace(site, places=places)
 
 
 def _place(site: SiteMap, where: str, row: dict[str, Any]) -> Place:
