@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cli import bench_lifelong
+
 
 def add(subparsers: Any) -> None:
     p = subparsers.add_parser("bench", help="measure against public benchmarks", description=__doc__)
@@ -21,6 +23,7 @@ def add(subparsers: Any) -> None:
     p.add_argument("--paths", type=Path, metavar="OUT", help="one line per agent: x,y per step")
     p.add_argument("--json", metavar="FILE")
     p.set_defaults(func=mapf)
+    bench_lifelong.add(kinds)
 
 
 def mapf(args: argparse.Namespace) -> int:
