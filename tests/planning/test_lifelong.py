@@ -22,6 +22,7 @@ from planning.lifelong_ops import (
     turning_operations,
 )
 from planning.lifelong_rolling import RollingPlanner, planner_for
+from planning.lifelong_step import PlainTraffic
 from planning.lifelong_tables import FAR, UNIT, Roads, StateTables
 from planning.lifelong_tasks import Scheduler
 
@@ -218,3 +219,36 @@ def test_every_robot_gets_a_task_of_its_own_near_by_and_exactly_so_when_few(seed
         way = tables.pool[tables.slot[first[chosen[who]]], at[who] * 4 + look[who]].astype(int)
         cost.append(int((5 * way + length[chosen[who]]).sum()))
     assert cost[0] <= cost[1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0.1, 1.0))
+def test_a_plain_step_moves_everybody_safely_and_the_first_in_line_nearer(seed: int, crowd: float) -> None:
+    rng = np.random.default_rng(seed)
+    roads = Roads(np.ones((6, 7), bool))
+    tables = StateTables(roads, turning=False)
+    tables.require(range(42))
+    movers = max(1, int(crowd * 42))
+    traffic = PlainTraffic(tables, movers, seed=seed)
+    now, goal = rng.permutation(42)[:movers].astype(np.int32), rng.integers(-1, 42, movers)
+    line = list(range(movers))
+    for _ in range(15):
+        nxt = traffic.step(now, goal)
+        assert len(set(nxt.tolist())) == movers
+        moves = set(zip(now.tolist(), nxt.tolist(), strict=True))
+        assert all(a == b or (b in roads.ahead[a] and (b, a) not in moves) for a, b in moves)
+        first = line[0]
+        if now[first] != goal[first] and goal[first] >= 0:
+            table = tables.pool[tables.slot[goal[first]]]
+            assert table[nxt[first]] < table[now[first]]  # PIBT's promise on a floor without dead ends
+        done = (nxt == goal) | (goal < 0)
+        line = [i for i in line if not done[i]] + [i for i in line if done[i]]
+        now = nxt
+
+
+def test_a_plain_step_refuses_robots_that_turn() -> None:
+    tables = StateTables(Roads(np.ones((2, 2), bool)))
+    with pytest.raises(InputError, match="turn"):
+        PlainTraffic(tables, 1)
+    with pytest.raises(InputError, match="movers"):
+        PlainTraffic(StateTables(tables.roads, turning=False), 5)
