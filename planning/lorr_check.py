@@ -136,8 +136,13 @@ class _Judge:
         recorded: dict[int, set[tuple[int, int, int]]] = {}
         for step, robot, task, count in self.result["events"]:
             recorded.setdefault(step, set()).add((robot, task, count))
+        missed = {step for step, letter in enumerate(self.result["plannerPaths"][0].split(","), 1) if letter == "T"}
         holds, progress, finished = [-1] * self.team, [0] * len(self.result["tasks"]), {0: 0}
         for step in range(1, len(places)):
+            if step in missed:  # nothing but waiting happens then, to anybody
+                if places[step] != places[step - 1] or step in recorded or step in changes:
+                    self.fault(f"step {step}: was missed, and yet something happened")
+                continue
             self._hand_out(step, changes.get(step, []), holds, progress)
             seen = set()
             for robot, task in enumerate(holds):

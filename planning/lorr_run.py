@@ -21,7 +21,7 @@ PREPARE_S = 20.0
 """Of the time before the first step, for tables of the goals that the map suggests."""
 TABLE_SHARE = 0.4
 """Of a step's time that making tables may take; robots whose table is missing then wait for the next step."""
-RESERVE, RESERVE_S = 0.06, 0.004
+RESERVE, RESERVE_S = 0.1, 0.004
 """Of a step's time, kept for what begins before the clock is looked at again, and for the answer."""
 NEAR = 8 * UNIT
 """Cost to go from which a robot's goal after this one begins to matter."""
@@ -70,7 +70,8 @@ class Runner:
         return self.tables.require(goals, lambda _: clock() - begin < PREPARE_S)
 
     def step(self) -> float:
-        """Play one step; returns the seconds it took to decide (0 without a clock)."""
+        """Decide one step and play it, after those that passed meanwhile if the decision was late; returns the
+        seconds it took (0 without a clock)."""
         clock = self.pace.clock
         begin = clock() if clock is not None else 0.0
         schedule = self._choose_tasks()
@@ -81,6 +82,8 @@ class Runner:
         effort = Effort(self.pace.rounds, clock, begin + self.pace.step_s - spare)
         actions = self.planner.plan(at, heading, goal, then, effort, rest)
         took = clock() - begin if clock is not None else 0.0
+        for _ in range(int(took / self.pace.step_s) if clock is not None else 0):
+            self.league.stand()
         self.league.advance(actions, schedule, took)
         return took
 

@@ -3,6 +3,7 @@
 A step: a schedule (task per robot) and an action per robot are proposed; all robots move, or none if any action is
 illegal or two collide; then the schedule takes effect if it is legal, and each robot that stands on the next
 errand of its task has done it, one errand a step; then tasks are revealed until as many as agreed are unfinished.
+For every whole time limit that an answer is late, all robots wait for a step in which nothing else happens.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ NO_TASK = -1
 @dataclass(slots=True)
 class Record:
     """All that the output file says. actions: one (N,) uint8 row per step; events: (step, robot, task, errands done);
-    schedule: per robot "step:task" at each change; revealed_at: step per task id."""
+    schedule: per robot "step:task" at each change; revealed_at: step per task id; missed: steps that passed without an answer."""
 
     actions: list[NDArray[np.uint8]] = field(default_factory=list)
     events: list[tuple[int, int, int, int]] = field(default_factory=list)
     schedule: list[list[str]] = field(default_factory=list)
     revealed_at: list[int] = field(default_factory=list)
+    missed: list[int] = field(default_factory=list)
     planner_times: list[float] = field(default_factory=list)
     errors: list[tuple[int, int, int, str]] = field(default_factory=list)
     schedule_errors: list[tuple[int, int, int, int, str]] = field(default_factory=list)
@@ -63,6 +65,12 @@ class League:
         self._schedule(np.asarray(schedule, np.int64))
         self._check_errands()
         self._reveal()
+
+    def stand(self) -> None:
+        """A step missed: the answer was late."""
+        self.record.missed.append(self.step)
+        self.record.actions.append(np.full(self.problem.robots, ACTION_LETTERS.index("W"), np.uint8))
+        self.step += 1
 
     def _move(self, actions: I32) -> None:
         width = self.problem.free.shape[1]
@@ -155,6 +163,9 @@ class League:
         letters = np.frombuffer(ACTION_LETTERS.encode(), np.uint8)
         acts = letters[np.array(record.actions, np.uint8).reshape(-1, self.problem.robots)].T
         paths = [",".join(row.tobytes().decode()) for row in np.ascontiguousarray(acts)]
+        planned = acts.copy()
+        planned[:, record.missed] = ord("T")
+        plans = [",".join(row.tobytes().decode()) for row in np.ascontiguousarray(planned)]
         ids = np.arange(len(self.done), dtype=np.int64)
         start, count = self.errands_of(ids)
         tasks = []
@@ -167,9 +178,9 @@ class League:
             "actionModel": "MAPF_T", "version": "2024 LoRR", "teamSize": self.problem.robots,
             "numTaskFinished": self.finished, "sumOfCost": self.step * self.problem.robots, "makespan": self.step,
             "numPlannerErrors": len(record.errors), "numScheduleErrors": len(record.schedule_errors),
-            "numEntryTimeouts": 0,
+            "numEntryTimeouts": len(record.missed),
             "start": [[int(c) // width, int(c) % width, "E"] for c in self.problem.starts],
-            "actualPaths": paths, "plannerPaths": paths, "plannerTimes": record.planner_times,
+            "actualPaths": paths, "plannerPaths": plans, "plannerTimes": record.planner_times,
             "errors": [list(e) for e in record.errors], "actualSchedule": schedule, "plannerSchedule": schedule,
             "scheduleErrors": [list(e) for e in record.schedule_errors], "events": [list(e) for e in record.events],
             "tasks": tasks,

@@ -132,6 +132,26 @@ def test_a_played_problem_passes_the_judge(played: tuple[Path, Path, dict[str, A
     assert verdict.faults == () and verdict.tasks == result["numTaskFinished"] > 10 and verdict.steps == 80
 
 
+def test_a_late_answer_costs_the_steps_that_pass_meanwhile(small: Path) -> None:
+    ticks = iter(range(10**6))
+    pace = Pace(step_s=1000.0, rounds=1, clock=lambda: float(next(ticks)))
+    runner = Runner(read_problem(small), pace)
+    runner.prepare()
+    runner.step()
+    assert runner.league.step == 1
+    runner.pace = Pace(step_s=2.0, rounds=1, clock=pace.clock)
+    while runner.league.step < 40:
+        runner.step()
+    missed = runner.league.record.missed
+    assert len(missed) >= 10 and runner.league.step == len(runner.league.record.actions)
+    runner.league.write(small.parent / "late.json")
+    assert check_output(small, small.parent / "late.json").valid
+    told = json.loads((small.parent / "late.json").read_text())
+    told["events"].append([missed[3] + 1, 0, 0, 1])
+    (small.parent / "late.json").write_text(json.dumps(told))
+    assert not check_output(small, small.parent / "late.json").valid
+
+
 def _tell(result: dict[str, Any], lie: str) -> None:
     paths = [path.split(",") for path in result["actualPaths"]]
     event = next(e for e in result["events"] if e[3] > 0)
@@ -172,7 +192,7 @@ def test_the_judge_sees_meetings_and_swaps(tmp_path: Path) -> None:
     problem = write_problem(tmp_path, ["...."], [0, 3], [[2]], 1.0)
     result = {
         "teamSize": 2, "start": [[0, 0, "E"], [0, 3, "E"]], "tasks": [[0, 0, [0, 2]], [1, 0, [0, 2]]], "events": [],
-        "numTaskFinished": 0, "actualSchedule": ["", ""],
+        "numTaskFinished": 0, "plannerPaths": ["", ""], "actualSchedule": ["", ""],
     }  # fmt: skip
     for first, second, said in (("F,F,W", "R,R,F", "in (0, 2)"), ("F,W,W,F", "R,R,F,F", "change places")):
         (tmp_path / "o.json").write_text(json.dumps({**result, "actualPaths": [first, second]}))
