@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aislewise.errors import InputError
+from planning.distance import largest_component
 from planning.lifelong import Effort, LifelongPlanner, Planner
 from planning.lifelong_ops import (
     CLOCKWISE,
@@ -152,8 +153,6 @@ def test_a_robot_alone_loses_no_step(turning: bool) -> None:
 def test_crowds_that_turn_get_on_and_deeper_plans_get_on_better() -> None:
     rng = np.random.default_rng(5)
     free = rng.random((16, 16)) > 0.15
-    from planning.distance import largest_component
-
     roads = Roads(largest_component(free))
     tables = StateTables(roads)
     tables.require(range(len(roads)))
@@ -252,3 +251,16 @@ def test_a_plain_step_refuses_robots_that_turn() -> None:
         PlainTraffic(tables, 1)
     with pytest.raises(InputError, match="movers"):
         PlainTraffic(StateTables(tables.roads, turning=False), 5)
+
+
+def test_in_a_crowd_those_near_their_goals_must_count_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(7)
+    roads = Roads(largest_component(rng.random((16, 16)) > 0.15))
+    tables = StateTables(roads)
+    tables.require(range(len(roads)))
+    robots = int(0.8 * len(roads))
+    at, goals = rng.permutation(len(roads))[:robots], rng.integers(0, len(roads), (robots, 8))
+    ranked = drive(LifelongPlanner(tables, robots, depth=3), tables, at, goals, 60, 50)[1]
+    monkeypatch.setattr("planning.lifelong._weights", lambda order, has_goal: np.where(has_goal, 16, 1).astype(np.int32))
+    equal = drive(LifelongPlanner(tables, robots, depth=3), tables, at, goals, 60, 50)[1]
+    assert ranked > 1.15 * equal
