@@ -100,13 +100,18 @@ class Dispatcher:
     def _kept(
         candidates: Sequence[Candidate], feasible: Mapping[str, list[Haul]], in_force: Mapping[str, Sequence[Stop]]
     ) -> dict[str, tuple[Stop, ...]]:
-        """In a large fleet, who has work that can go on as planned keeps it: new orders are for the others."""
+        """In a large fleet, who has work that can go on as planned keeps it: new orders are for the others. So are, while
+        any of them has nothing to do, orders that a robot is only to begin after what it has in hand."""
         loads = {haul.load: haul for hauls in feasible.values() for haul in hauls}
         out: dict[str, tuple[Stop, ...]] = {}
         for v, c in enumerate(candidates):
             stops = tuple(s for s in in_force.get(c.robot, ()) if s.load in loads)
             if stops and all(v in loads[s.load].vehicles for s in stops):
                 out[c.robot] = stops
+        if any(c.takes_work and c.robot not in out for c in candidates):
+            for robot, stops in out.items():
+                in_hand = {loads[stops[0].load].group} | {loads[s.load].group for s in stops if loads[s.load].pick_cell < 0}
+                out[robot] = tuple(s for s in stops if loads[s.load].group in in_hand)
         return out
 
     def _feasible(

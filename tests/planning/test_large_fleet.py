@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -64,6 +66,21 @@ def test_who_has_work_keeps_it_when_new_orders_come() -> None:
     after = picks(plan)
     assert "late" in after and after["late"] not in first.values()
     assert {o: r for o, r in after.items() if o in first} == {o: first[o] for o in after if o in first}
+
+
+def test_no_order_waits_behind_another_while_robots_are_idle() -> None:
+    planner, store, floor = fleet(3 * ROBOTS)
+    few_since, looked = 0, 0
+    while store.open_count():
+        plan = planner.step(floor.world(), floor.now_ns)
+        floor.obey(plan)
+        floor.tick()
+        few_since = few_since or (floor.ticks if store.open_count() < ROBOTS // 2 else 0)
+        if few_since and floor.ticks > few_since + 10:  # the next dispatch has been
+            looked += 1
+            unbegun = Counter(picks(plan).values())
+            assert max(unbegun.values(), default=0) <= 1, unbegun.most_common(3)
+    assert looked > 10
 
 
 def test_orders_beyond_what_robots_can_take_say_that_they_wait() -> None:
