@@ -14,7 +14,7 @@ from planning.pibt import seed_state
 
 ROOMY = 0.35
 """Robots per free cell up to which windows beat operations; measured on random floors, 0.25 yes, 0.5 no."""
-ROBOTS_PER_SECOND = 600
+ROBOTS_PER_SECOND = 1_200
 """Robots that a second of refinement serves; with fewer tries windows are worse than operations."""
 ROUNDS_PER_ROBOT = 5
 """The same in tries."""
