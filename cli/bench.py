@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli import bench_lifelong
+from cli import bench_lifelong, bench_pdptw
 
 
 def add(subparsers: Any) -> None:
@@ -24,6 +24,7 @@ def add(subparsers: Any) -> None:
     p.add_argument("--json", metavar="FILE")
     p.set_defaults(func=mapf)
     bench_lifelong.add(kinds)
+    bench_pdptw.add(kinds)
 
 
 def mapf(args: argparse.Namespace) -> int:
