@@ -29,8 +29,12 @@ Routes = tuple[tuple[int, ...], ...]
 
 FEWER_SHARE = 0.5  # of the effort, at most, goes to fewer routes
 CHUNK_S = 0.05  # how often the clock is read
+TURN = 20  # readings of the clock before the other way of saving a route has its turn
 SHAKES = 100  # random moves after each ejection
 HOT, COLD = 0.5, 0.005  # temperatures at the two ends of annealing, times the mean length of a leg
+LOOSE = 0.3  # temperature while a route is being saved, likewise
+FINE = (4.0, 200.0)  # least and most cost of a request left out, likewise
+ASTRAY = 10  # readings of the clock with a request left out, after which the best is taken up again
 REMOVE = 10.0  # nodes taken out per round, in the mean
 
 
@@ -149,10 +153,13 @@ class _Search:
         self.data = _data(problem, self.nodes)
         n = len(self.pairs)
         self.now, self.old, self.best = (_state(n) for _ in range(3))
-        self.memo = Memo(np.full((n, n), -1, np.int64), np.zeros((n, n)), np.zeros((n, n, 2), np.int32))
+        self.memo = Memo(np.full((n, n), -1, np.int64), np.zeros((n, n)), np.zeros((n, n, 2), np.int32), np.ones(1, np.uint64))
         self.rng = np.array([np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] | 1], np.uint64)
         self.generator = np.random.default_rng(seed)
-        self.rounds = self.first = 0
+        self.rounds = self.first = self.ejections = 0
+        self.out, self.outs = np.zeros(n + 2, np.int32), np.zeros(1, np.int64)
+        self.penalty = np.ones(n)
+        self.fine = 10.0
 
     def used(self) -> float:
         """Share of the effort spent: 1 when it is all gone. Without a clock, by rounds of ruin and recreate."""
@@ -209,35 +216,64 @@ class _Search:
         target.open[0] = source.open[0]
 
     def fewer_routes(self) -> None:
-        """Guided ejection search, one route less at a time, until its share of the effort is used."""
-        n = len(self.pairs)
-        penalty = np.ones(n)
-        steps, left = 20, max(1, self.effort.rounds // 10)
+        """One route less at a time, until its share of the effort is used: by guided ejection search, and in turn by
+        ruin and recreate with requests left out."""
         bound = _least_routes(self.data)
-        while self.best.open[0] > max(bound, 1):
+        while self.best.open[0] > max(bound, 1) and self.used() < FEWER_SHARE and self.ejections < self._most_ejections():
             self._copy(self.best, self.now)
-            pool, pooled = np.zeros(n + 2, np.int32), np.zeros(1, np.int64)
-            self._give_up_route(pool, pooled)
-            penalty[:] = 1.0
-            while pooled[0]:
-                if self.used() >= FEWER_SHARE or left <= 0:
-                    return
-                begin = self.clock()
-                kernels.squeeze(self.data, self.now, self.memo, pool, pooled, penalty, self.rng, steps, SHAKES)
-                if self.effort.clock is None:
-                    left -= steps
-                else:
-                    steps = _chunk(steps, self.clock() - begin, self.effort.seconds)
-            self._copy(self.now, self.best)
+            self._give_up_route()
+            self.penalty[:] = 1.0
+            if not self._bring_back():
+                return
 
-    def _give_up_route(self, pool: NDArray[np.int32], pooled: I64) -> None:
-        """Empty the route with fewest requests, or one by lot, into the pool."""
+    def _most_ejections(self) -> float:
+        return math.inf if self.effort.clock else max(1, self.effort.rounds // 10)
+
+    def _bring_back(self) -> bool:
+        """Find places for all that is out, in the routes that are left; then it is the best."""
+        turn, steps, rounds = 0, 20, 20
+        while self.used() < FEWER_SHARE and self.ejections < self._most_ejections():
+            begin = self.clock()
+            if turn % (2 * TURN) < TURN:
+                kernels.squeeze(
+                    self.data, self.now, self.memo, self.out, self.outs, self.penalty, self.rng, steps, SHAKES
+                )
+                self.ejections += steps
+                if self.effort.clock:
+                    steps = _chunk(steps, self.clock() - begin, self.effort.seconds)
+                if not self.outs[0]:
+                    self._copy(self.now, self.best)
+                    return True
+            else:
+                self._anneal(self._leg() * LOOSE, rounds)
+                self.ejections += 1
+                if self.effort.clock:
+                    rounds = _chunk(rounds, self.clock() - begin, self.effort.seconds)
+                if self.best.open[0] == self.now.open[0]:
+                    return True
+            turn += 1
+        return False
+
+    def _leg(self) -> float:
+        """Mean length of a leg in the best solution."""
+        return float(self.best.cost[: self.best.open[0]].sum()) / len(self.nodes)
+
+    def _anneal(self, heat: float, rounds: int) -> None:
+        kernels.anneal(
+            self.data, self.now, self.old, self.best, self.memo, self.out, self.outs, self.fine * self._leg(), heat,
+            self.rng, rounds, REMOVE,
+        )  # fmt: skip
+        # Leaving out must neither pay for long nor never: the way between two good plans often leads over it.
+        self.fine = min(self.fine * 1.1, FINE[1]) if self.outs[0] else max(self.fine / 1.05, FINE[0])
+
+    def _give_up_route(self) -> None:
+        """Empty the route with fewest requests, or one by lot, into what is out."""
         now, n = self.now, len(self.pairs)
         rows = int(now.open[0])
         k = int(now.size[:rows].argmin()) if self.generator.random() < 0.5 else int(self.generator.integers(rows))
         members = [v - 1 for v in now.node[k, 1 : now.size[k] - 1].tolist() if v <= n]
-        pool[: len(members)] = members
-        pooled[0] = len(members)
+        self.out[: len(members)] = members
+        self.outs[0] = len(members)
         kernels.drop_row(self.data, now, k)
 
     def shorter_routes(self) -> None:
@@ -245,12 +281,17 @@ class _Search:
         if not len(self.pairs):
             return
         self._copy(self.best, self.now)
-        arc = float(self.best.cost[: self.best.open[0]].sum()) / len(self.nodes)
+        self.outs[0] = 0
+        leg, astray = self._leg(), 0
         begin, rounds = self.used(), 50 if self.effort.clock else max(1, self.effort.rounds // 50)
         while (used := self.used()) < 1.0:
-            heat = arc * HOT * (COLD / HOT) ** ((used - begin) / (1.0 - begin))
+            heat = leg * HOT * (COLD / HOT) ** ((used - begin) / (1.0 - begin))
             before = self.clock()
-            kernels.anneal(self.data, self.now, self.old, self.best, self.memo, heat, self.rng, rounds, REMOVE)
+            self._anneal(heat, rounds)
+            astray = astray + 1 if self.outs[0] else 0
+            if astray == ASTRAY:
+                self._copy(self.best, self.now)
+                self.outs[0] = astray = 0
             self.rounds += rounds
             if self.effort.clock:
                 rounds = _chunk(rounds, self.clock() - before, self.effort.seconds)

@@ -23,6 +23,7 @@ U64 = NDArray[np.uint64]
 Bool = NDArray[np.bool_]
 
 NONE = 1e300  # the cost of what cannot be done
+BLINK = 0.03  # how often a row is looked at carelessly
 
 
 class Data(NamedTuple):
@@ -59,6 +60,7 @@ class Memo(NamedTuple):
     version: I64  # (n, K)
     cost: F64  # (n, K)
     after: I32  # (n, K, 2)
+    rng: U64  # (1,) unused chance, for calls that need none
 
 
 @kernel
@@ -112,10 +114,11 @@ def refresh(data: Data, state: State, k: int) -> None:
 
 @kernel
 def place(
-    data: Data, node: I32, size: int, begin: F64, until: F64, carry: F64, r: int
+    data: Data, node: I32, size: int, begin: F64, until: F64, carry: F64, r: int, blink: float, rng: U64
 ) -> tuple[float, int, int]:
     """Cheapest places for request r: (added distance, pickup after index i, delivery after index j of the route as
-    it is); NONE if there is none. Quadratic, cut short where time or load has run out."""
+    it is); NONE if there is none. Quadratic, cut short where time or load has run out. blink: how often a place goes
+    unseen, at each end of the haul."""
     n = len(data.apart)
     p, d = 1 + r, 1 + n + r
     time, dist, service, late, early = data.time, data.dist, data.service, data.late, data.early
@@ -126,7 +129,7 @@ def place(
         leave = begin[i] + service[a]
         if leave > late[p]:
             break
-        if carry[i] > room:
+        if carry[i] > room or (blink > 0.0 and uniform(rng) < blink):
             continue
         b = node[i + 1]
         at_p = max(early[p], leave + time[a, p])
@@ -141,7 +144,8 @@ def place(
             if leave > late[d]:
                 break
             at_d = max(early[d], leave + time[last, d])
-            if at_d <= late[d] and at_d + service[d] + time[d, b] <= until[j + 1]:
+            seen = blink == 0.0 or uniform(rng) >= blink
+            if seen and at_d <= late[d] and at_d + service[d] + time[d, b] <= until[j + 1]:
                 if j == i:
                     added = detour + dist[p, d] + dist[d, b]
                 else:
@@ -172,7 +176,7 @@ def best_place(data: Data, state: State, memo: Memo, r: int, k: int) -> float:
                 break
         if fits:
             cost, i, j = place(
-                data, state.node[k], state.size[k], state.begin[k], state.until[k], state.carry[k], r
+                data, state.node[k], state.size[k], state.begin[k], state.until[k], state.carry[k], r, 0.0, memo.rng
             )
         memo.version[r, k], memo.cost[r, k] = state.version[k], cost
         memo.after[r, k, 0], memo.after[r, k, 1] = i, j
@@ -332,7 +336,7 @@ def _eject(data: Data, state: State, pool: I32, pooled: I64, penalty: F64, rng: 
                         node[size] = v
                         size += 1
                 timetable(data, node, size, begin, until, carry)
-                cost, i, j = place(data, node, size, begin, until, carry, r)
+                cost, i, j = place(data, node, size, begin, until, carry, r, 0.0, rng)
                 if cost < NONE:
                     ties = 1 if total < best else ties + 1
                     best, row, out_a, out_b, best_i, best_j = total, k, a, b, i, j
@@ -378,18 +382,18 @@ def _shake(data: Data, state: State, rng: U64, tries: int) -> None:
         if m < 0 or m == k:
             continue
         if uniform(rng) < 0.5:
-            cost, i, j = place(data, state.node[m], state.size[m], state.begin[m], state.until[m], state.carry[m], r)
+            cost, i, j = place(data, state.node[m], state.size[m], state.begin[m], state.until[m], state.carry[m], r, 0.0, rng)
             if cost < NONE:
                 state.where[r] = -1
                 sift(data, state, k)
                 insert(data, state, r, m, i, j)
             continue
         size = _without(data, state, m, s, node, begin, until, carry)
-        cost, i, j = place(data, node, size, begin, until, carry, r)
+        cost, i, j = place(data, node, size, begin, until, carry, r, 0.0, rng)
         if cost >= NONE:
             continue
         size = _without(data, state, k, r, node, begin, until, carry)
-        cost, i2, j2 = place(data, node, size, begin, until, carry, s)
+        cost, i2, j2 = place(data, node, size, begin, until, carry, s, 0.0, rng)
         if cost >= NONE:
             continue
         state.where[r], state.where[s] = -1, -1
@@ -404,11 +408,14 @@ def _shake(data: Data, state: State, rng: U64, tries: int) -> None:
 
 @kernel
 def anneal(
-    data: Data, state: State, old: State, best: State, memo: Memo, heat: float, rng: U64, rounds: int, remove: float
+    data: Data, state: State, old: State, best: State, memo: Memo, out: I32, outs: I64, fine: float, heat: float,
+    rng: U64, rounds: int, remove: float,
 ) -> float:
-    """Rounds of ruin and recreate at one temperature; the distance of `best`, which holds the shortest seen.
+    """Rounds of ruin and recreate at one temperature; the distance of `best`, which holds the shortest seen that
+    leaves nothing out.
 
-    old: scratch of the same shape, for the rows a round touched. A round that leaves a request out is undone."""
+    out: the requests in no route, outs[0] of them; each costs `fine`. old: scratch of the same shape, for the rows a
+    round touched."""
     n = len(data.apart)
     total, least = 0.0, 0.0
     for k in range(state.open[0]):
@@ -417,50 +424,58 @@ def anneal(
         least += best.cost[k]
     if best.open[0] > state.open[0]:
         least = NONE
-    absent = np.empty(n, np.int32)
+    absent, was, home, key = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n)
     touched = np.zeros(state.node.shape[0], np.bool_)
-    key = np.empty(n)
     for _ in range(rounds):
-        touched[:] = False
         count = _ruin(data, state, rng, remove, absent)
-        for x in range(count):
-            k = state.where[absent[x]]
-            if not touched[k]:
-                touched[k] = True
-                _keep(state, old, k)
-        was = absent[:count].copy()
-        home = np.empty(count, np.int32)
-        for x in range(count):
-            home[x] = state.where[was[x]]
-        state.where[was] = -1
+        _take_out(data, state, old, absent, count, was, home, touched)
+        absent[count : count + outs[0]] = out[: outs[0]]
+        lost = _recreate(data, state, old, memo, rng, absent, count + outs[0], outs[0] + 1, touched, key)
+        gain = fine * (outs[0] - lost)
         for k in range(state.open[0]):
             if touched[k]:
-                sift(data, state, k)
-        left = _recreate(data, state, old, memo, rng, absent, count, touched, key)
-        after, before = 0.0, 0.0
-        for k in range(state.open[0]):
-            if touched[k]:
-                after += state.cost[k]
-                before += old.cost[k]
-        if left == 0 and after - before < -heat * np.log(max(uniform(rng), 1e-300)):
-            total += after - before
-            for k in range(state.open[0] - 1, -1, -1):
-                if state.size[k] == 2:
-                    drop_row(data, state, k)
-                    least = NONE
-            if total < least - 1e-7:
-                least = total
-                best.open[0] = state.open[0]
-                for k in range(state.open[0]):
-                    _keep(state, best, k)
-                best.where[:] = state.where
+                gain += old.cost[k] - state.cost[k]
+        if lost <= outs[0] + 1 and -gain < -heat * np.log(max(uniform(rng), 1e-300)):
+            total -= gain - fine * (outs[0] - lost)
+            outs[0] = lost
+            out[:lost] = absent[:lost]
+            if lost == 0:
+                for k in range(state.open[0] - 1, -1, -1):
+                    if state.size[k] == 2:
+                        drop_row(data, state, k)
+                        least = NONE
+                if total < least - 1e-7:
+                    least = total
+                    best.open[0] = state.open[0]
+                    for k in range(state.open[0]):
+                        _keep(state, best, k)
+                    best.where[:] = state.where
         else:
             for k in range(state.open[0]):
                 if touched[k]:
                     _keep(old, state, k)
             for x in range(count):
                 state.where[was[x]] = home[x]
+            for x in range(outs[0]):
+                state.where[out[x]] = -1
     return least
+
+
+@kernel
+def _take_out(
+    data: Data, state: State, old: State, absent: I32, count: int, was: I32, home: I32, touched: Bool
+) -> None:
+    """Take the first `count` of absent out of their rows; what the rows and places were goes to old, was and home."""
+    touched[:] = False
+    for x in range(count):
+        was[x], home[x] = absent[x], state.where[absent[x]]
+        if not touched[home[x]]:
+            touched[home[x]] = True
+            _keep(state, old, home[x])
+        state.where[was[x]] = -1
+    for k in range(state.open[0]):
+        if touched[k]:
+            sift(data, state, k)
 
 
 @kernel
@@ -479,14 +494,15 @@ def _ruin(data: Data, state: State, rng: U64, remove: float, absent: I32) -> int
     """Choose requests to take out: strings of neighbouring routes, mostly; or near ones; or any. Their number."""
     n = len(data.apart)
     chosen = np.zeros(n, np.bool_)
-    count = 0
+    count, tries = 0, 0
     kind = uniform(rng)
     seed = below(rng, n)
     if kind < 0.15:
         goal = min(n, 1 + below(rng, int(2 * remove)))
-        while count < goal:  # Ropke & Pisinger: the y-th power of a random number picks from the nearest
+        while count < goal and tries < 20 * goal:  # Ropke & Pisinger: the y-th power of a random number picks from the nearest
+            tries += 1
             v = data.near[seed, int(uniform(rng) ** 4 * n)]
-            if not chosen[v]:
+            if not chosen[v] and state.where[v] >= 0:
                 chosen[v] = True
                 absent[count] = v
                 count += 1
@@ -494,9 +510,10 @@ def _ruin(data: Data, state: State, rng: U64, remove: float, absent: I32) -> int
         return count
     if kind < 0.2:
         goal = min(n, 1 + below(rng, int(1.5 * remove)))
-        while count < goal:
+        while count < goal and tries < 20 * goal:
+            tries += 1
             v = below(rng, n)
-            if not chosen[v]:
+            if not chosen[v] and state.where[v] >= 0:
                 chosen[v] = True
                 absent[count] = v
                 count += 1
@@ -510,7 +527,7 @@ def _ruin(data: Data, state: State, rng: U64, remove: float, absent: I32) -> int
     for x in range(n):
         v = data.near[seed, x]
         k = state.where[v]
-        if ruined[k] or chosen[v]:
+        if k < 0 or ruined[k] or chosen[v]:
             continue
         ruined[k] = True
         done += 1
@@ -571,33 +588,43 @@ def _order(data: Data, rng: U64, absent: I32, count: int, key: F64) -> None:
 
 @kernel
 def _recreate(
-    data: Data, state: State, old: State, memo: Memo, rng: U64, absent: I32, count: int, touched: Bool, key: F64
+    data: Data, state: State, old: State, memo: Memo, rng: U64, absent: I32, count: int, most_lost: int,
+    touched: Bool, key: F64,
 ) -> int:
-    """Insert the absent, each where it adds least with rare blinks, or by greatest regret. How many found no place;
-    stops at the first."""
+    """Insert the absent, each where it adds least with rare blinks, or by greatest regret. How many found no place:
+    they come first in absent. Gives up when they are more than most_lost."""
     regret = uniform(rng) < 0.1
     _order(data, rng, absent, count, key)
-    left = count
-    while left > 0:
-        pick, row, most = -1, -1, -NONE
-        for x in range(left - 1, -1, -1):
+    left, lost = count, 0
+    while left > lost:
+        pick, row, most, at_i, at_j = -1, -1, -NONE, -1, -1
+        for x in range(left - 1, lost - 1, -1):
             r = absent[x]
-            first, second, k1 = NONE, NONE, -1
+            first, second, k1, i1, j1 = NONE, NONE, -1, -1, -1
             for k in range(state.open[0]):
-                if not regret and uniform(rng) < 0.01:
-                    continue
-                cost = best_place(data, state, memo, r, k)
+                if not regret and uniform(rng) < BLINK:
+                    cost, i, j = place(
+                        data, state.node[k], state.size[k], state.begin[k], state.until[k], state.carry[k], r, 0.3, rng
+                    )
+                else:
+                    cost = best_place(data, state, memo, r, k)
+                    i, j = memo.after[r, k, 0], memo.after[r, k, 1]
                 if cost < first:
-                    first, second, k1 = cost, first, k
+                    first, second, k1, i1, j1 = cost, first, k, i, j
                 elif cost < second:
                     second = cost
-            if k1 < 0:
-                return left
+            if k1 >= 0 and second - first > most:
+                pick, row, most, at_i, at_j = x, k1, second - first, i1, j1
             if not regret:
-                pick, row = x, k1
                 break
-            if second - first > most:
-                pick, row, most = x, k1, second - first
+        if pick < 0:
+            if regret:
+                return left
+            absent[left - 1], absent[lost] = absent[lost], absent[left - 1]
+            lost += 1
+            if lost > most_lost:
+                return left
+            continue
         r = absent[pick]
         for x in range(pick, left - 1):
             absent[x] = absent[x + 1]
@@ -605,5 +632,5 @@ def _recreate(
         if not touched[row]:
             touched[row] = True
             _keep(state, old, row)
-        insert(data, state, r, row, memo.after[r, row, 0], memo.after[r, row, 1])
-    return 0
+        insert(data, state, r, row, at_i, at_j)
+    return lost
