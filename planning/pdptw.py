@@ -35,6 +35,7 @@ HOT, COLD = 0.5, 0.005  # temperatures at the two ends of annealing, times the m
 LOOSE = 0.3  # temperature while a route is being saved, likewise
 FINE = (4.0, 200.0)  # least and most cost of a request left out, likewise
 ASTRAY = 10  # readings of the clock with a request left out, after which the best is taken up again
+REPAIRS, REPAIR_SHARE, REPAIR_SHAKES = 100, 0.01, 5  # ejections by tens, share of the effort, moves after each
 REMOVE = 10.0  # nodes taken out per round, in the mean
 
 
@@ -282,6 +283,7 @@ class _Search:
             return
         self._copy(self.best, self.now)
         self.outs[0] = 0
+        self.penalty[:] = 1.0
         leg, astray = self._leg(), 0
         begin, rounds = self.used(), 50 if self.effort.clock else max(1, self.effort.rounds // 50)
         while (used := self.used()) < 1.0:
@@ -290,11 +292,22 @@ class _Search:
             self._anneal(heat, rounds)
             astray = astray + 1 if self.outs[0] else 0
             if astray == ASTRAY:
-                self._copy(self.best, self.now)
-                self.outs[0] = astray = 0
+                self._repair()
+                astray = 0
             self.rounds += rounds
             if self.effort.clock:
                 rounds = _chunk(rounds, self.clock() - before, self.effort.seconds)
+
+    def _repair(self) -> None:
+        """Bring what has long been out back by ejections, near to where the search is; else take up the best again."""
+        began = self.clock()
+        tries = REPAIRS
+        while self.outs[0] and tries and self.used() < 1.0 and self.clock() - began < REPAIR_SHARE * self.effort.seconds:
+            tries -= 1
+            kernels.squeeze(self.data, self.now, self.memo, self.out, self.outs, self.penalty, self.rng, 10, REPAIR_SHAKES)
+        if self.outs[0]:
+            self._copy(self.best, self.now)
+            self.outs[0] = 0
 
     def result(self) -> Solution:
         rows = int(self.best.open[0])
