@@ -30,13 +30,14 @@ def pdptw(args: argparse.Namespace) -> int:
     """Exit status 1 unless every solution passes the checker."""
     from aislewise.errors import InputError
     from planning.pdptw import warm_up
-    from planning.pdptw_files import best_known
+    from planning.pdptw_files import best_known, read_problem
 
     if not args.cpu_limit > 0:
         raise InputError("cpu-limit", f"{args.cpu_limit}", "more than 0")
     names = [file.stem for file in args.files]
     if len(set(names)) < len(names):
         raise InputError("files", "two have the same name, and so would their solutions")
+    problems = [read_problem(file) for file in args.files]
     known = best_known(args.files)
     begin = time.perf_counter()
     warm_up()
@@ -45,8 +46,8 @@ def pdptw(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as passing:
         folder = args.solutions or Path(passing)
         folder.mkdir(parents=True, exist_ok=True)
-        for file in args.files:
-            rows.append(_one(file, folder, known.get(file.stem), args))
+        for file, problem in zip(args.files, problems, strict=True):
+            rows.append(_one(file, problem, folder, known.get(file.stem), args))
             print(_line(rows[-1]), flush=True)
     result = _summary(rows) | {"cpu_limit_s": args.cpu_limit, "seed": args.seed, "compile_s": compile_s}
     for name, value in result.items():
@@ -56,12 +57,11 @@ def pdptw(args: argparse.Namespace) -> int:
     return 0 if result["valid"] else 1
 
 
-def _one(file: Path, folder: Path, best: Any, args: argparse.Namespace) -> dict[str, Any]:
+def _one(file: Path, problem: Any, folder: Path, best: Any, args: argparse.Namespace) -> dict[str, Any]:
     from planning.pdptw import Effort, solve
     from planning.pdptw_check import check_files
-    from planning.pdptw_files import read_problem, write_solution
+    from planning.pdptw_files import write_solution
 
-    problem = read_problem(file)
     cpu, wall = time.process_time(), time.perf_counter()
     found = solve(problem, Effort(args.cpu_limit), seed=args.seed)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall

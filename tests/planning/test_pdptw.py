@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aislewise.errors import InputError
-from planning.pdptw import Effort, Problem, Routes, solve
+from planning.pdptw import Effort, Problem, Routes, _least_routes, _Search, solve
 from planning.pdptw_check import check_routes
 
 QUICK = settings(max_examples=25, deadline=None, derandomize=True)
@@ -96,6 +96,7 @@ def test_tiny_problems_are_solved_to_the_optimum(seed: int, requests: int, width
     problem = random_problem(seed, requests, width=width)
     found = solve(problem, Effort(clock=None, rounds=400), seed=seed)
     assert (found.vehicles, found.distance) == pytest.approx(by_brute_force(problem))
+    assert _least_routes(_Search(problem, Effort(), 0).data) <= found.vehicles
 
 
 @QUICK
@@ -125,6 +126,14 @@ def test_a_start_is_made_better() -> None:
     found = solve(problem, Effort(clock=None, rounds=300), start=one_each)
     assert found.first_vehicles == 20
     assert found.vehicles < 10
+
+
+def test_ejections_alone_save_routes() -> None:
+    problem = random_problem(5, 20, width=200.0)
+    search = _Search(problem, Effort(clock=None, rounds=20_000), 0)
+    search.begin(tuple((int(p), int(d)) for p, d in problem.pairs))
+    search.fewer_routes()
+    assert search.result().vehicles < 10
 
 
 def test_the_same_seed_gives_the_same_solution() -> None:

@@ -158,6 +158,12 @@ def test_bench_fails_where_a_request_cannot_be_served(tmp_path: Path) -> None:
     assert aislewise(["bench", "pdptw", str(file), "--cpu-limit", "0.05"]) == 1
 
 
+def test_bench_reads_all_files_before_it_solves_any(tmp_path: Path) -> None:
+    good, bad = put(tmp_path, LI_LIM), put(tmp_path, LI_LIM[:40], "bad.txt")
+    assert aislewise(["bench", "pdptw", str(good), str(bad), "--cpu-limit", "0.05", "--solutions", str(tmp_path / "o")]) != 0
+    assert not (tmp_path / "o").exists()
+
+
 @pytest.mark.skipif(not (DATA / "lilim_pdptw").is_dir(), reason="no public data here")
 @pytest.mark.parametrize("name", ["lc103", "lr204", "lrc1_2_6"])
 def test_published_solutions_pass_the_checker(name: str) -> None:
