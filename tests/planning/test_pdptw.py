@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aislewise.errors import InputError
+from planning import pdptw_kernels as kernels
 from planning.pdptw import Effort, Problem, Routes, _least_routes, _Search, solve
 from planning.pdptw_check import check_routes
 
@@ -97,6 +98,34 @@ def test_tiny_problems_are_solved_to_the_optimum(seed: int, requests: int, width
     found = solve(problem, Effort(clock=None, rounds=400), seed=seed)
     assert (found.vehicles, found.distance) == pytest.approx(by_brute_force(problem))
     assert _least_routes(_Search(problem, Effort(), 0).data) <= found.vehicles
+
+
+@QUICK
+@given(st.integers(0, 10**6), st.integers(2, 12), st.sampled_from([60.0, 200.0]))
+def test_the_best_places_in_a_route_are_the_best_of_all(seed: int, requests: int, width: float) -> None:
+    problem = random_problem(seed, requests, width=width)
+    travel = problem.travel.copy()
+    for k in range(len(travel)):  # shortest ways: a detour never saves time, so the search's cuts lose nothing
+        travel = np.minimum(travel, travel[:, k : k + 1] + travel[k])
+    problem = dataclasses.replace(problem, travel=travel)
+    search = _Search(problem, Effort(clock=None, rounds=1), 0)
+    search.begin(None)
+    route = max(search.result().routes, key=len)
+    row = np.array([0, *(int(np.flatnonzero(search.nodes == node)[0]) for node in route), 0], np.int32)
+    begin, until, carry = np.empty((3, len(row)))
+    assert kernels.timetable(search.data, row, len(row), begin, until, carry)
+    length = drive(problem, route)
+    assert length is not None
+    for r, (p, d) in enumerate(problem.pairs.tolist()):
+        if p in route:
+            continue
+        lines = [(*route[:i], p, *route[i:j], d, *route[j:]) for i in range(len(route) + 1) for j in range(i, len(route) + 1)]
+        added = [after - length for line in lines if (after := drive(problem, line)) is not None]
+        cost, i, j = kernels.place(search.data, row, len(row), begin, until, carry, r, 0.0, search.rng)
+        assert cost == pytest.approx(min(added, default=kernels.NONE))
+        if added:
+            after = drive(problem, (*route[:i], p, *route[i:j], d, *route[j:]))
+            assert after is not None and after - length == pytest.approx(cost)
 
 
 @QUICK
