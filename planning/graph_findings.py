@@ -85,7 +85,7 @@ class Words:
     def at(self, cell: int) -> str:
         """A position in metres and the nearest place."""
         x, y = self.site.centre(cell)
-        where = f"({x:g}, {y:g}) m"
+        where = f"({_m(x)}, {_m(y)}) m"
         if self._tree is None:
             return where
         far, nearest = self._tree.query((x, y))
@@ -104,6 +104,11 @@ class Words:
         places = self.inside(cells)
         tail = f"; there: {listed(places)}" if places else ""
         return Finding(kind, severity, cells, x, y, places, loss, text.format(where=self.at(at)) + tail)
+
+
+def _m(metres: float) -> str:
+    """Metres to the centimetre, as short as they can be said."""
+    return f"{round(metres, 2) + 0.0:g}"
 
 
 def listed(names: tuple[str, ...]) -> str:
@@ -236,7 +241,7 @@ def _dead_end(words: Words, cells: I32, mouths: I32) -> Finding:
 def _corridor(words: Words, cells: I32, mouths: I32, loss: int) -> Finding:
     far = words.site.centre(int(mouths[-1]))
     text = (
-        f"a passage one robot wide of {cells_of(len(cells))} from {{where}} to ({far[0]:g}, {far[1]:g}) m has no way round: two "
+        f"a passage one robot wide of {cells_of(len(cells))} from {{where}} to ({_m(far[0])}, {_m(far[1])}) m has no way round: two "
         f"robots that meet inside cannot pass, and one that parks or breaks down there cuts off {cells_of(loss)}"
     )
     return words.finding("corridor", "warning", cells, int(mouths[0]), loss, text)
