@@ -60,8 +60,9 @@ def crossing_costs(limits: F64, speed_mps: float, unit: int = 1) -> I32:
     return costs
 
 
-def open_to(site: SiteMap, skills: Collection[str] = (), width_cells: int = 1) -> Bool:
-    """(H, W) bool: where a robot with those skills may be that is width_cells long and wide.
+def open_to(site: SiteMap, skills: Collection[str] | None = None, width_cells: int = 1) -> Bool:
+    """(H, W) bool: where a robot with those skills (None: with all that there are) may be that is width_cells long and
+    wide.
 
     A robot wider than a cell covers width_cells x width_cells of them and is said to be in the one that has
     (width_cells - 1) // 2 of them on its west and on its south: the middle one if their number is odd (the reference
@@ -71,7 +72,7 @@ def open_to(site: SiteMap, skills: Collection[str] = (), width_cells: int = 1) -
         raise InputError("width_cells", f"{width_cells}", f"1 to {min(site.height, site.width)}")
     good = site.free
     lanes = site.lanes or Lanes()
-    if lanes.only is not None:
+    if lanes.only is not None and skills is not None:
         has = frozenset(skills)
         good &= lanes.only.where(lambda names: bool(names & has))
     if lanes.width_cells is not None:
