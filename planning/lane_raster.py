@@ -40,6 +40,7 @@ class Node:
     place: str = ""
     yaw_rad: float | None = None
     thing: Point | None = None
+    only: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +227,18 @@ class _Drawn:
         return {c: v for c, v in {**inner, **coming, **leaving}.items() if v < math.inf}
 
     def _rights(self) -> dict[int, frozenset[str]]:
-        """Who may drive on any lane through a cell; cells that are open to all are left out."""
+        """Who may be at a node, and between nodes on any lane through a cell; cells that are open to all are left out."""
         rights: dict[int, frozenset[str]] = {}
         everyone: set[int] = set()
         for edge, chain in zip(self.edges, self.chains):
             if edge.only:
-                for cell in chain:
+                for cell in chain[1:-1]:
                     rights[cell] = rights.get(cell, frozenset()) | edge.only
             else:
-                everyone.update(chain)
-        return {c: names for c, names in rights.items() if c not in everyone}
+                everyone.update(chain[1:-1])
+        inner = {c: names for c, names in rights.items() if c not in everyone}
+        at_nodes = {cell: node.only for node, cell in zip(self.nodes, self.home)}
+        return {c: names for c, names in {**inner, **at_nodes}.items() if names}
 
     def _places(self, notes: Notes) -> dict[str, Place]:
         arrives = {chain[-1]: chain for chain in self.chains if len(chain) > 1}

@@ -33,7 +33,7 @@ VERSION = "1.0.0"
 KIND_OF = {"startcharging": "charger", "charge": "charger", "pick": "pick_face", "drop": "station"}
 ACTIONS = {"charger": ("startCharging", "stopCharging"), "pick_face": ("pick",), "station": ("drop",), "parking": ()}
 ROBOT = "robot"
-"""Vehicle type of sites that know none."""
+"""Vehicle type, in what is written, of robots that have no name of their own."""
 ROTATIONS = ("NONE", "CCW", "CW", "BOTH")
 EDGE_FEATURES = {
     "vehicleOrientation": "which way a robot looks on a lane is left to the robot",
@@ -64,7 +64,7 @@ def read_lif(path: str | Path, resolution_m: float | None = None, layout: str = 
         notes.add("lifVersion", version, f"read as {VERSION}")
     where, said = _layout(entry("", data, "layouts", list), layout, notes)
     types = _types(where, said, vehicle)
-    nodes, index = _nodes(where, said, vehicle, notes)
+    nodes, index = _nodes(where, said, types, vehicle, notes)
     nodes = _with_stations(where, said, nodes, index, notes)
     edges = _edges(where, said, index, types, vehicle, notes)
     name = str(said.get("layoutName") or meta.get("projectIdentification") or said["layoutId"])
@@ -76,7 +76,7 @@ def write_lif(site: SiteMap, path: str | Path, stamp: str, creator: str = "Aisle
     the time of writing, ISO 8601 in UTC."""
     notes = Notes()
     graph = graph_of_site(site, ("only", "heading"), notes)
-    types = sorted(set().union(*graph.only)) or [ROBOT]
+    types = sorted({ROBOT}.union(*graph.only))  # robots that have none of the names of reserved cells are one type
     names = [f"n{cell // site.width}_{cell % site.width}" for cell in graph.cells.tolist()]
     nodes, stations, rights = [], [], [sorted(only) or types for only in graph.only]
     for cell, name, allowed in zip(graph.cells.tolist(), names, rights):
@@ -145,14 +145,17 @@ def _properties(where: str, item: Any, key: str) -> dict[str, dict[str, Any]]:
 
 def _types(where: str, said: dict[str, Any], vehicle: str) -> frozenset[str]:
     types: set[str] = set()
-    for k, edge in enumerate(said["edges"]):
-        types |= _properties(f"{where}.edges[{k}]", edge, "vehicleTypeEdgeProperties").keys()
+    for items, key in (("nodes", "vehicleTypeNodeProperties"), ("edges", "vehicleTypeEdgeProperties")):
+        for k, item in enumerate(said[items]):
+            types |= _properties(f"{where}.{items}[{k}]", item, key).keys()
     if vehicle and vehicle not in types:
         raise InputError("vehicle", f"no type {vehicle!r}", f"one of {', '.join(sorted(types)[:8])}")
     return frozenset(types)
 
 
-def _nodes(where: str, said: dict[str, Any], vehicle: str, notes: Notes) -> tuple[list[Node], dict[str, int]]:
+def _nodes(
+    where: str, said: dict[str, Any], types: frozenset[str], vehicle: str, notes: Notes
+) -> tuple[list[Node], dict[str, int]]:
     """Nodes without places; kind and yaw are kept in `kind` and `yaw_rad` for the stations there."""
     nodes: list[Node] = []
     index: dict[str, int] = {}
@@ -181,7 +184,8 @@ def _nodes(where: str, said: dict[str, Any], vehicle: str, notes: Notes) -> tupl
         kinds = list(dict.fromkeys(kinds))
         kind_ = "station" if {"station", "pick_face"} <= set(kinds) else kinds[0] if kinds else "parking"
         index[name] = len(nodes)
-        nodes.append(Node(name, x, y, kind_, "", yaws[0] if yaws else None))
+        only = frozenset() if vehicle or by_type.keys() == types else frozenset(by_type)
+        nodes.append(Node(name, x, y, kind_, "", yaws[0] if yaws else None, only=only))
     return nodes, index
 
 
@@ -210,10 +214,10 @@ def _with_stations(where: str, said: dict[str, Any], nodes: list[Node], index: d
             place = name if len(spots) == 1 else f"{name}/{spot}"
             if not 1 <= len(place) <= 64:
                 raise InputError(f"{at}.stationId", f"{len(place)} characters", "1 to 64")
-            placed[index[spot]] = Node(node.name, node.x_m, node.y_m, str(kind), place, node.yaw_rad, thing)
+            placed[index[spot]] = Node(node.name, node.x_m, node.y_m, str(kind), place, node.yaw_rad, thing, node.only)
             if n == 0 and station.get("stationHeight") not in (None, 0, 0.0, "0", "0.0"):
                 notes.add("stationHeight", name, "heights are not modelled")
-    return [placed.get(k, Node(n.name, n.x_m, n.y_m)) for k, n in enumerate(nodes)]
+    return [placed.get(k, Node(n.name, n.x_m, n.y_m, only=n.only)) for k, n in enumerate(nodes)]
 
 
 def _edges(

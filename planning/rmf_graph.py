@@ -36,6 +36,8 @@ LANE = {
 ROLES = ("is_charger", "pickup_dispenser", "dropoff_ingestor", "is_parking_spot", "is_holding_point")
 KIND_OF = dict(zip(ROLES, ("charger", "pick_face", "station", "parking", "parking")))
 TAGS = {"Charger": "is_charger", "ParkingSpot": "is_parking_spot", "HoldingPoint": "is_holding_point"}
+MALFORMED = (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError)
+"""What reading a list where an object belongs, or the like, ends in."""
 UNKNOWN = "not known, and not used"
 
 
@@ -45,16 +47,18 @@ def read_rmf(path: str | Path, resolution_m: float | None = None, level: str = "
     level, graph: names, needed where a file has several. Raises InputError naming the field."""
     data = _load(Path(path))
     notes = Notes()
-    if "navigation" in data or "format_version" in data:
-        name, vertices, lanes = _from_site_file(data, level, graph, notes)
-    else:
-        name, vertices, lanes = _from_nav_graph(data, level, notes)
-        name = name or Path(path).stem
-    nodes = [_node(f"vertices[{k}]", vertex, notes) for k, vertex in enumerate(vertices)]
-    edges: list[Edge] = []
-    for k, lane in enumerate(lanes):
-        edges += _edges(f"lanes[{k}]", lane, len(nodes), notes)
-    return site_of_graph(name, nodes, edges, resolution_m, notes), notes.lines()
+    try:
+        if "navigation" in data or "format_version" in data:
+            name, vertices, lanes = _from_site_file(data, level, graph, notes)
+        else:
+            name, vertices, lanes = _from_nav_graph(data, level, notes)
+        nodes = [_node(f"vertices[{k}]", vertex, notes) for k, vertex in enumerate(vertices)]
+        edges: list[Edge] = []
+        for k, lane in enumerate(lanes):
+            edges += _edges(f"lanes[{k}]", lane, len(nodes), notes)
+    except MALFORMED as error:
+        raise InputError("map", f"malformed: {error}") from error
+    return site_of_graph(name or Path(path).stem, nodes, edges, resolution_m, notes), notes.lines()
 
 
 def write_rmf(site: SiteMap, path: str | Path, level: str = "L1") -> list[str]:
