@@ -45,6 +45,8 @@ EDGE_FEATURES = {
     "reentryAllowed": "not modelled",
 }  # fmt: skip
 DEFAULTS = {"orientationType": "TANGENTIAL", "rotationAtStartNodeAllowed": "BOTH", "rotationAtEndNodeAllowed": "BOTH", "reentryAllowed": True}
+MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading a list where an object belongs, or the like, ends in."""
 CURVE_POINTS, MAX_CONTROL_POINTS, MAX_DEGREE = 32, 1000, 10
 
 
@@ -58,6 +60,14 @@ def read_lif(path: str | Path, resolution_m: float | None = None, layout: str = 
         data = json.loads(text_of("map", path))
     except (json.JSONDecodeError, RecursionError) as error:
         raise InputError("map", f"{Path(path).name} is not JSON: {error}") from None
+    try:
+        name, nodes, edges = _read(data, layout, vehicle, notes)
+    except MALFORMED as error:
+        raise InputError("map", f"malformed: {error}") from error
+    return site_of_graph(name, nodes, edges, resolution_m, notes), notes.lines()
+
+
+def _read(data: Any, layout: str, vehicle: str, notes: Notes) -> tuple[str, list[Node], list[Edge]]:
     meta = entry("", data, "metaInformation", dict)
     version = entry("metaInformation", meta, "lifVersion", str)
     if version.partition(".")[0] not in ("0", "1"):
@@ -68,7 +78,7 @@ def read_lif(path: str | Path, resolution_m: float | None = None, layout: str = 
     nodes = _with_stations(where, said, nodes, index, notes)
     edges = _edges(where, said, index, types, vehicle, notes)
     name = str(said.get("layoutName") or meta.get("projectIdentification") or said["layoutId"])
-    return site_of_graph(name, nodes, edges, resolution_m, notes), notes.lines()
+    return name, nodes, edges
 
 
 def write_lif(site: SiteMap, path: str | Path, stamp: str, creator: str = "Aislewise") -> list[str]:

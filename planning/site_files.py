@@ -34,7 +34,8 @@ def with_lanes(site: SiteMap, path: str | Path) -> SiteMap:
     """The site with the lanes of a CSV: x1_m, y1_m, x2_m and y2_m in `map` of the centre line of a straight run of free
     cells, and any of: one_way (yes: between its cells one drives from the first end to the second only; crossing stays as it
     was), speed_mps, only (names between |, one of which a robot must have among its skills), width_cells. Later rows
-    over earlier. To make an aisle one-way, let the run begin and end in the cross aisles. Raises InputError."""
+    over earlier. To make an aisle one-way, let the run begin and end in the cross aisles; say limits and rights in a run of
+    the aisle alone, or they hold for the cross aisles' cells as well. Raises InputError."""
     try:
         rows = list(csv.DictReader(text_of("lanes", path).splitlines()))
     except csv.Error as error:
