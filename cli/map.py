@@ -179,8 +179,8 @@ def run_check(args: argparse.Namespace) -> int:
         closed |= site.kept_out(args.at)
     report = check_graph(site, closed)
     print(f"{args.site}: {_summary(site)}")
-    print(f"{len(report.parts)} connected parts, {report.blocks} blocks without necks, {report.one_way} one-way moves, "
-          f"{len(report.cut_cells)} cells without a way round")  # fmt: skip
+    print(f"connected parts: {len(report.parts)}, blocks without necks: {report.blocks}, one-way moves: {report.one_way}, "
+          f"cells without a way round: {len(report.cut_cells)}")  # fmt: skip
     print(report.promise())
     for finding in report.findings:
         print(f"{finding.severity}: {finding.text}")

@@ -64,10 +64,10 @@ class Structure:
 
 def findings(site: SiteMap, shape: Structure) -> tuple[tuple[Finding, ...], int]:
     """(the worst findings first, how many more there are)"""
-    if not shape.parts:
-        return (), 0
     words = Words(site)
-    found = [*_lost_parts(words, shape), *_lost_places(words, shape), *_spurs(words, shape)]
+    found = list(_lost_places(words, shape))
+    if shape.parts:
+        found += [*_lost_parts(words, shape), *_spurs(words, shape)]
     found.sort(key=lambda f: (SEVERITIES.index(f.severity), -f.loss, f.kind, int(f.cells[0])))
     return tuple(found[:MAX_FINDINGS]), max(0, len(found) - MAX_FINDINGS)
 
