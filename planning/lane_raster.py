@@ -113,7 +113,7 @@ def _widest(nodes: Sequence[Node]) -> float:
     if apart < MIN_RESOLUTION_M:
         x, y = points[int(far[:, 1].argmin())]
         raise InputError("nodes", f"two are {apart:.4f} m apart at ({x:g}, {y:g})", f"{MIN_RESOLUTION_M} m, or one of them")
-    return min(USUAL_RESOLUTION_M, math.floor(apart * 1000 + 0.01) / 1000)
+    return min(USUAL_RESOLUTION_M, math.floor(apart * 1000 + 0.11) / 1000)  # rounding took up to 0.1 mm
 
 
 class _Drawn:
