@@ -16,7 +16,7 @@ class Violation:
     """kind: shape, start, goal, obstacle (a cell that is closed or off the map), jump (a move that is
     neither a wait nor to a cell that shares an edge), vertex (two in one cell), swap (two through one edge),
     following (into a cell that another is just leaving), rotation (round a closed ring in lockstep),
-    held (one cell held by two robots).
+    held (one cell held by two robots), lane (out of a cell in a direction that it may not be left in).
     agents: indices or names; cell: where (-1 unknown); step: row of the plan, or place in the held cells."""
 
     kind: str
@@ -68,6 +68,18 @@ def check_paths(
             found += _bad_moves(grid.shape[1], plan[step - 1], plan[step], step)
             found += _meetings(plan[step - 1], plan[step], step, allow_following, allow_rotation)
     return found[:MAX_VIOLATIONS]
+
+
+def check_lanes(leave: ArrayLike, paths: ArrayLike) -> list[Violation]:
+    """Moves of paths (T + 1, N) against one-way lanes. leave: (H, W) directions in which each cell may be left, a sum of
+    1 east (column + 1), 2 north (row + 1), 4 west and 8 south."""
+    ways = np.asarray(leave, dtype=np.int64)
+    plan = np.asarray(paths, dtype=np.int64)
+    width = ways.shape[1]
+    step = plan[1:] - plan[:-1]
+    needed = np.select([step == 0, step == 1, step == width, step == -1, step == -width], [0, 1, 2, 4, 8], 0)
+    wrong = (ways.ravel()[plan[:-1]] & needed) != needed
+    return [Violation("lane", (agent,), int(plan[at, agent]), at + 1) for at, agent in np.argwhere(wrong)[:MAX_VIOLATIONS].tolist()]
 
 
 def _off_grid(grid: NDArray[np.bool_], plan: NDArray[np.integer]) -> list[Violation]:

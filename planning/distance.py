@@ -106,24 +106,26 @@ def dijkstra(nbr: I32, cost: I32, goal: int, dist: I32) -> None:
 
 
 @kernel
-def _fill(nbr: I32, cost: I32, goals: I32, slots: I32, pool: I32) -> None:
-    """Write the table of goals[k] into pool[slots[k]]; an empty `cost` means one per step."""
+def _fill(sources: I32, cost: I32, goals: I32, slots: I32, pool: I32) -> None:
+    """Write the table of goals[k] into pool[slots[k]]; an empty `cost` means one per step. sources: (cells, 4)
+    from where each cell is entered."""
     queue = np.empty(pool.shape[1], dtype=np.int32)
     for k in range(len(goals)):
         if len(cost) == 0:
-            bfs(nbr, goals[k], pool[slots[k]], queue)
+            bfs(sources, goals[k], pool[slots[k]], queue)
         else:
-            dijkstra(nbr, cost, goals[k], pool[slots[k]])
+            dijkstra(sources, cost, goals[k], pool[slots[k]])
 
 
 class DistanceTables:
     """Distances to goals, computed when first asked for and kept while there is room (least recently used
     goes first). `costs`: (H * W,) ints from 1 to MAX_COST of crossing each cell, None for one each: a
-    distance is the sum over the cells on the way, with the first and without the goal."""
+    distance is the sum over the cells on the way, with the first and without the goal. Cells are left any way,
+    or as `redirect` says."""
 
     def __init__(self, free: Bool, costs: ArrayLike | None = None, max_bytes: int = 512 << 20) -> None:
         free = as_grid(free)
-        self.nbr = neighbours(free)
+        self.nbr = self._sources = neighbours(free)
         self._free = free.ravel()
         self._capacity = max(1, max_bytes // (4 * free.size))
         self._pool: I32 = np.empty((0, free.size), dtype=np.int32)
@@ -146,8 +148,18 @@ class DistanceTables:
                 cost = np.empty(0, dtype=np.int32)
         if not np.array_equal(cost, self._cost):
             self._cost = cost
-            self._unused += self._slot_of.values()
-            self._slot_of.clear()
+            self._drop()
+
+    def redirect(self, nbr: I32, sources: I32) -> None:
+        """Change where cells may be left to (`nbr`) and entered from (`sources`), both as of planning.lane_graph for
+        the same free cells; tables are dropped if that differs from before."""
+        if not np.array_equal(nbr, self.nbr) or not np.array_equal(sources, self._sources):
+            self.nbr, self._sources = nbr, sources
+            self._drop()
+
+    def _drop(self) -> None:
+        self._unused += self._slot_of.values()
+        self._slot_of.clear()
 
     def to(self, goal: int) -> I32:
         """(H * W,) int32 distances to `goal`; read it before asking for others."""
@@ -172,7 +184,7 @@ class DistanceTables:
         missing = [g for g in wanted if g not in self._slot_of]
         if missing:
             slots = np.array(self._make_room(missing, len(wanted)), dtype=np.int32)
-            _fill(self.nbr, self._cost, np.array(missing, dtype=np.int32), slots, self._pool)
+            _fill(self._sources, self._cost, np.array(missing, dtype=np.int32), slots, self._pool)
         slot_of = self._slot_of
         return self._pool, np.array([slot_of[g] if g != -1 else -1 for g in goals.tolist()], dtype=np.int32)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from aislewise.clock import to_ns
 from aislewise.errors import ConflictError
 from aislewise.sitemap import SiteMap
-from aislewise.types import RobotInfo, RobotMode, Waypoint
+from aislewise.types import U8, RobotInfo, RobotMode, Waypoint
 from planning.config import PlannerConfig
 from planning.execute import ReleaseGraph
 from planning.goals import Goal
@@ -86,6 +86,7 @@ class Fleet:
         self.robots: dict[str, Robot] = {}
         self.enrolled: list[str] = []
         self._shut_until: dict[int, int] = {}
+        self._stalled_until: dict[int, int] = {}
 
     # --- hearing -------------------------------------------------------------------------------
 
@@ -191,8 +192,10 @@ class Fleet:
 
     # --- taking back ---------------------------------------------------------------------------
 
-    def take_back(self, blocked: Bool, now_ns: int) -> list[int]:
-        """Withdraw what leads into blocked cells; returns the loads whose action was withdrawn."""
+    def take_back(self, blocked: Bool, now_ns: int, loose: Bool | None = None) -> list[int]:
+        """Withdraw what leads into blocked cells; returns the loads whose action was withdrawn. Where the floor is
+        `loose` (H * W,), what is planned but not released is open to a better plan: who waits behind others for cells
+        that these have not left keeps the whole crowd to an order that was good some time ago."""
         for robot in self.robots.values():
             if robot.withdrawn and self._unsettled(robot):
                 robot.settle_until_ns = max(robot.settle_until_ns, now_ns + 1)
@@ -201,7 +204,8 @@ class Fleet:
             elif now_ns >= robot.settle_until_ns:
                 robot.withdrawn.clear()
         self._shut_until = {cell: until for cell, until in self._shut_until.items() if until > now_ns}
-        self.graph.retract(blocked)
+        self._stalled_until = {cell: until for cell, until in self._stalled_until.items() if until > now_ns}
+        self.graph.retract(blocked if loose is None else blocked | loose)
         loads: list[int] = []
         for robot in self.robots.values():
             ahead = self.graph.held(robot.id)[1:]
@@ -231,7 +235,7 @@ class Fleet:
             if robot.able and now_ns - robot.moved_ns < to_ns(self.config.stall_s):
                 continue
             loads += self._withdraw(robot, 0, now_ns)
-            self._shut_until[ahead[0]] = now_ns + to_ns(self.config.stall_s)
+            self._shut_until[ahead[0]] = self._stalled_until[ahead[0]] = now_ns + to_ns(self.config.stall_s)
             if self._gap(robot.info, robot.cell) > CENTRED:
                 self._append(robot, robot.cell)
             stuck.append(robot.id)
@@ -264,6 +268,12 @@ class Fleet:
         mask[list(self._shut_until)] = True
         return mask
 
+    def stalled(self, size: int) -> Bool:
+        """(size,) bool: cells where someone got stuck of late."""
+        mask = np.zeros(size, np.bool_)
+        mask[list(self._stalled_until)] = True
+        return mask
+
     def wrecks(self) -> dict[int, str]:
         """Cells held by robots that are silent (whether they are there nobody knows) or cannot carry on, and why."""
         return {
@@ -275,7 +285,7 @@ class Fleet:
 
     def joint_paths(
         self, traffic: TrafficPlanner, goals: Mapping[str, Goal], shut: Bool, now_ns: int, *,
-        costs: NDArray[np.int64] | None = None, detours: bool = True,
+        costs: NDArray[np.int64] | None = None, detours: bool = True, leave: U8 | None = None,
     ) -> tuple[list[str], NDArray[np.int32], NDArray[np.int32]]:  # fmt: skip
         """(names, starts (N,), paths (T + 1, N)) of all robots, from where what is committed to them ends. Who has no
         goal stays unless pushed; who acts, or has not obeyed a withdrawal yet, is not moved."""
@@ -295,6 +305,7 @@ class Fleet:
             names=names,
             headings=[self.heading(r) for r in robots],
             detours=detours,
+            leave=leave,
         )
         return names, starts, paths
 

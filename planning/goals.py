@@ -17,6 +17,8 @@ WORKING, QUEUEING, IDLE = 2, 1, 0  # urgency in traffic
 PARKING_KINDS = ("parking", "charger")
 FAR_AWAY = 1 << 31  # more than any distance
 MANY_WAITING, CALLED = 50, 2
+CALL_GAPS = 6
+"""Queue gaps from a taken place within which the robots of a crowd wait for it; who is further off drives on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ class Goals:
         self._holder: dict[int, str] = {}
         self._parked: dict[str, int] = {}
         self._parkings = [p.cell for kind in PARKING_KINDS for p in site.of_kind(kind)]
-        nbr = neighbours(site.free)
+        self._stations = frozenset(p.cell for p in site.of_kind("station"))
+        self._nbr = nbr = neighbours(site.free)
         ways = (nbr >= 0).sum(1)
         taken = np.zeros(site.cells.size, np.bool_)
         taken[[p.cell for p in site.places.values()]] = True
@@ -79,6 +82,9 @@ class Goals:
         for mover in queue:
             self._parked.pop(mover.robot, None)
             if lines:
+                if int(self._tables.to(mover.task_cell)[mover.cell]) > CALL_GAPS * self._gap:
+                    out[mover.robot] = Goal(mover.task_cell, WORKING, False)
+                    continue
                 in_line[mover.task_cell] += 1
                 if in_line[mover.task_cell] > CALLED:
                     out[mover.robot] = Goal(mover.cell, IDLE, False)
@@ -89,7 +95,7 @@ class Goals:
             taken.add(spot)
             out[mover.robot] = Goal(spot, QUEUEING, False)
         idle = [mover for mover in movers if mover.task_cell < 0]
-        out.update(self._park(idle, taken, shut))
+        out.update(self._park(idle, taken, shut, {mover.cell for mover in movers}))
         return out
 
     def _first(self, cell: int, rivals: Sequence[Mover]) -> Mover:
@@ -125,8 +131,24 @@ class Goals:
         good = np.flatnonzero((away >= self._gap) & (away < UNREACHABLE) & ~shut[self._roomy])
         return iter(self._roomy[good[np.argsort(away[good], kind="stable")]].tolist())
 
-    def _park(self, idle: Sequence[Mover], taken: set[int], shut: Bool) -> dict[str, Goal]:
-        """Each idle robot to the nearest free parking place, or to where it is in nobody's way."""
+    def _aside(self, cell: int, used: set[int], shut: Bool) -> int:
+        """The nearest cell to go to from a station, -1 if there is none."""
+        seen, front = {cell}, [cell]
+        while front:
+            reached = []
+            for here in front:
+                for other in self._nbr[here].tolist():
+                    if other < 0 or other in seen or shut[other]:
+                        continue
+                    if other not in used and other not in self._stations:
+                        return other
+                    seen.add(other)
+                    reached.append(other)
+            front = reached
+        return -1
+
+    def _park(self, idle: Sequence[Mover], taken: set[int], shut: Bool, stood_in: set[int]) -> dict[str, Goal]:
+        """Each idle robot to the nearest free parking place, or to where it is in nobody's way. stood_in: cells of robots."""
         self._parked = {
             m.robot: self._parked[m.robot] for m in idle
             if m.robot in self._parked and self._parked[m.robot] not in taken
@@ -141,7 +163,9 @@ class Goals:
                 free = [c for c in self._parkings if c not in used and not shut[c] and steps[c] < UNREACHABLE]
                 spot = min(free, key=lambda c: (int(steps[c]), c), default=-1)
                 if spot < 0 and len(idle) > MANY_WAITING:  # a crowd stays where it is, and is sent aside when in the way
-                    out[mover.robot] = Goal(mover.cell, IDLE, False)
+                    spot = self._aside(mover.cell, used | stood_in, shut) if mover.cell in self._stations else -1
+                    used.add(spot)
+                    out[mover.robot] = Goal(mover.cell if spot < 0 else spot, IDLE, False)
                     continue
                 if spot < 0:
                     spot = self._waiting_spot(mover, used, shut)

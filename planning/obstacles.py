@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,7 +132,10 @@ class Obstacles:
         self._polygons: dict[bytes, NDArray[np.int64]] = {}
         self._lookup: tuple[tuple[object, ...], NDArray[np.int64], NDArray[np.float64]] | None = None
 
-    def update(self, world: WorldState, now_ns: int) -> Blocked:
+    def update(
+        self, world: WorldState, now_ns: int, zones: Mapping[str, NDArray[np.int64]] = MappingProxyType({})
+    ) -> Blocked:
+        """zones: why -> cells of the site map's zones that are shut now; robots inside may drive out, as out of keep-outs."""
         config, size = self.config, self._open.size
         standing, passing, jutting = (np.zeros(size, np.bool_) for _ in range(3))
         why: dict[int, str] = {}
@@ -163,6 +167,9 @@ class Obstacles:
             cells = self._keep_out_cells(keep_out)
             forbidden[cells] = True
             why.update(dict.fromkeys(cells.tolist(), f"keep-out {keep_out.id}: {keep_out.reason}"))
+        for reason, cells in zones.items():
+            forbidden[cells] = True
+            why.update(dict.fromkeys(cells.tolist(), reason))
         shut = (standing | forbidden) & self._open
         return Blocked(shut, passing & self._open & ~shut, forbidden & shut & ~standing, why)
 

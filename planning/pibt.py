@@ -2,7 +2,7 @@
 the swap step for one-wide aisles (Okumura, "Improving LaCAM for scalable eventually optimal MAPF", 2023).
 
 Array names used throughout, for A agents on C cells:
-  nbr (C, 4)           neighbours, packed, -1 padded (planning.distance)
+  nbr (C, 4)           cells that each may be left to, packed, -1 padded (planning.distance, planning.lane_graph)
   pool (K, C), slots (A,)  distance tables; agent i uses pool[slots[i]], slot -1 means it has no goal
   depth (C,)           how deep a cell lies in a dead end: an agent without a goal, when pushed, goes where
                        this is least
@@ -104,13 +104,20 @@ def _swap_possible(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, 
 
 
 @kernel
+def _leads(nbr: I32, cell: int, to: int) -> bool:
+    """May `cell` be left to `to`? Not against a one-way lane."""
+    return bool(nbr[cell, 0] == to or nbr[cell, 1] == to or nbr[cell, 2] == to or nbr[cell, 3] == to)
+
+
+@kernel
 def _swap_partner(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, i: int, first: int) -> int:
-    """The agent that i must change places with before going on to `first`, or -1."""
+    """The agent that i must change places with before going on to `first`, or -1. It will be drawn into the cell of i, so
+    that it must be allowed to come there; along a one-way lane nobody comes the other way."""
     here = now[i]
     if first == here or slots[i] < 0:
         return -1
     j = occ_now[first]
-    if j >= 0 and nxt[j] < 0:
+    if j >= 0 and nxt[j] < 0 and _leads(nbr, first, here):
         if _swap_required(nbr, pool, slots, fixed, blocked, occ_now, i, j, here, first) and _swap_possible(
             nbr, pool, slots, fixed, blocked, occ_now, first, here
         ):
@@ -120,7 +127,7 @@ def _swap_partner(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, n
         if cell < 0:
             break
         j = occ_now[cell]
-        if j < 0 or cell == first:
+        if j < 0 or cell == first or not _leads(nbr, cell, here):
             continue
         if _swap_required(nbr, pool, slots, fixed, blocked, occ_now, j, i, here, first) and _swap_possible(
             nbr, pool, slots, fixed, blocked, occ_now, first, here

@@ -15,13 +15,14 @@ import numpy as np
 
 from aislewise.clock import to_ns, to_s
 from aislewise.sitemap import SiteMap
-from aislewise.types import Decision, Plan, RobotInfo, RobotPlan, Task, TaskKind, WorldState
-from planning.check import check_paths, check_release
+from aislewise.types import U8, Decision, Plan, RobotInfo, RobotPlan, Task, TaskKind, WorldState
+from planning.check import check_lanes, check_paths, check_release
 from planning.config import PlannerConfig
-from planning.dispatch import Candidate, Dispatcher, Stop
+from planning.dispatch import LARGE_FLEET, Candidate, Dispatcher, Stop
 from planning.distance import UNREACHABLE, DistanceTables
 from planning.fleet import Done, Fleet, Robot
 from planning.goals import Goal, Goals, Mover, exits
+from planning.lane_graph import neighbours_of, sources_of
 from planning.ledger import ON_BOARD, Ledger, Load, LoadState
 from planning.obstacles import Blocked, Bool, Obstacles
 from planning.pace import Pace
@@ -30,6 +31,7 @@ from planning.routing import I64
 from planning.sqlite import StoreError
 from planning.store import OrderStore
 from planning.traffic import TrafficPlanner
+from planning.ways import Ways
 
 __all__ = ["Planner", "PlannerConfig"]
 
@@ -49,6 +51,8 @@ class Planner:
         self._fleet = Fleet(site, config)
         self._obstacles = Obstacles(site, config)
         self._traffic = TrafficPlanner(site.free, seed)
+        self._ways = Ways(site, config.speed_mps)
+        self._leave: U8 | None = None
         self._static = DistanceTables(site.free)
         self._goals = Goals(site, self._static, config.queue_gap)
         self._power = Power(site, config)
@@ -72,10 +76,11 @@ class Planner:
         self._decisions = []
         self._hear(world.robots, now_ns)
         self._take_in(world, now_ns)
-        blocked = self._obstacles.update(world, now_ns).with_wrecks(self._fleet.wrecks())
+        blocked = self._obstacles.update(world, now_ns, self._ways.kept_out(to_s(now_ns))).with_wrecks(self._fleet.wrecks())
         self._why = {cell: why for cell, why in blocked.why.items() if blocked.standing[cell]}
-        shut, costs = self._close(blocked)
-        self._withdraw(shut, now_ns)
+        large = len(self._fleet.robots) > LARGE_FLEET
+        shut, costs = self._close(blocked, large, now_ns)
+        self._withdraw(shut, now_ns, large)
         shut |= self._fleet.shut(self.site.cells.size)
         self._dispatch(blocked, now_ns)
         goals = self._aim(shut)
@@ -90,6 +95,7 @@ class Planner:
         self.config, self._abilities, self._stale = config, config.abilities(), True
         self._ledger.config = self._fleet.config = self._obstacles.config = self._power.config = config
         self._fleet.graph.lookahead = config.lookahead
+        self._ways = Ways(self.site, config.speed_mps)
         self._dispatcher = Dispatcher(config, self.site.resolution_m)
 
     def blocked_cells(self) -> dict[int, str]:
@@ -146,16 +152,23 @@ class Planner:
 
     # --- what is in the way --------------------------------------------------------------------
 
-    def _close(self, blocked: Blocked) -> tuple[Bool, I64]:
+    def _close(self, blocked: Blocked, large: bool, now_ns: int) -> tuple[Bool, I64]:
         """(H * W,) cells nobody may enter now, and what entering the others costs. A robot caught in
         a keep-out finds a way out of it open."""
-        changed = self._standing is None or not np.array_equal(blocked.standing, self._standing)
+        leave = self._ways.leave(blocked.standing | self._fleet.stalled(blocked.standing.size), large)
+        changed = leave is not self._leave or self._standing is None or not np.array_equal(blocked.standing, self._standing)
+        self._leave = leave
         if changed and self.config.replanning:
             self._standing = blocked.standing
-            self._open_tables = DistanceTables(self.site.free & ~blocked.standing.reshape(self.site.cells.shape))
+            free = self.site.free & ~blocked.standing.reshape(self.site.cells.shape)
+            self._open_tables = DistanceTables(free)
+            if leave is not None:
+                self._open_tables.redirect(neighbours_of(free, leave), sources_of(free, leave))
             self._stale = True
+        if self.config.replanning:
+            self._open_tables.reprice(self._ways.costs(to_s(now_ns), large=False))
         shut = blocked.any
-        costs = np.ones(shut.size, np.int64)
+        costs = self._ways.costs(to_s(now_ns), large)
         # Only for a robot that is inside: one on its way in has its way withdrawn instead.
         ends = {
             r.id: self._fleet.graph.end_cell(r.id)
@@ -170,8 +183,8 @@ class Planner:
             costs[cell] = EXIT_COST
         return shut, costs
 
-    def _withdraw(self, shut: Bool, now_ns: int) -> None:
-        self._take_back(self._fleet.take_back(shut, now_ns), now_ns)
+    def _withdraw(self, shut: Bool, now_ns: int, large: bool) -> None:
+        self._take_back(self._fleet.take_back(shut, now_ns, self._ways.roomy if large else None), now_ns)
         loads, stuck = self._fleet.unstick(now_ns)
         self._take_back(loads, now_ns)
         for robot in stuck:
@@ -273,9 +286,11 @@ class Planner:
     def _drive(self, goals: Mapping[str, Goal], shut: Bool, costs: I64, now_ns: int) -> dict[str, list[int]]:
         """Plan joint paths, have them checked, and release what is safe. Returns the intended cells."""
         names, starts, paths = self._fleet.joint_paths(
-            self._traffic, goals, shut, now_ns, costs=costs, detours=self.config.replanning
+            self._traffic, goals, shut, now_ns, costs=costs, detours=self.config.replanning, leave=self._leave
         )
         wrong = check_paths(self.site.free, starts, None, paths, allow_rotation=False)
+        if self._leave is not None:
+            wrong += check_lanes(self._leave, paths)
         if wrong:
             self._decisions.append(Decision("fleet", "nothing new is released", f"checker: {wrong[0]}"))
             return {}

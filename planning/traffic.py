@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from aislewise.errors import InputError
+from aislewise.types import U8
 from planning.distance import I32, MAX_COST, UNREACHABLE, Bool, DistanceTables, as_grid, connectivity
+from planning.lane_graph import neighbours_of, sources_of
 from planning.pibt import PRIORITY_BITS, pibt_run, seed_state
 
 BLOCKED_COST = 8  # steps of detour worth taking at once round a blocked cell
@@ -20,11 +22,13 @@ class TrafficPlanner:
     pallet left behind is driven round.
 
     Where the free cells are biconnected and at least one is empty, every robot reaches its goal; the swap
-    step extends this to most one-wide dead ends (`distance.connectivity` names them)."""
+    step extends this to most one-wide dead ends (`distance.connectivity` names them). With one-way lanes the same holds
+    where each move lies on a cycle of at least three cells (planning.graph_check)."""
 
     def __init__(self, free: Bool, seed: int = 0, *, allow_rotation: bool = False) -> None:
         self._free = as_grid(free)
         self._tables = DistanceTables(self._free)
+        self._leave: U8 | None = None
         self._rotate = allow_rotation
         self._rng = seed_state(seed)
         self._waited: dict[Hashable, int] = {}
@@ -45,6 +49,7 @@ class TrafficPlanner:
         names: Sequence[Hashable] | None = None,
         headings: ArrayLike | None = None,
         detours: bool = True,
+        leave: U8 | None = None,
     ) -> I32:
         """Paths (horizon + 1, N) int32 of cells, row 0 = starts; each step is a safe joint move.
 
@@ -55,7 +60,8 @@ class TrafficPlanner:
         each cell (wet floor, congestion). names: identity of each robot between calls, if the number of
         robots may change. headings: (N,) where each robot looks, as the difference to the cell ahead, 0 =
         unknown: of ways as short, robots take the one with fewer corners; None: corners do not matter. detours: routes
-        lead round blocked cells; else they are waited for, however long. Raises InputError."""
+        lead round blocked cells; else they are waited for, however long. leave: (H, W) directions in which cells may be
+        left (aislewise.lanes), None = any. Raises InputError."""
         if horizon < 1:
             raise InputError("horizon", f"{horizon}", "at least 1")
         now = self._cells("starts", starts)
@@ -69,6 +75,7 @@ class TrafficPlanner:
         if len(keys) != count or len(urgency) != count:
             raise InputError("names" if len(keys) != count else "priorities", "wrong length", count)
 
+        self._redirect(leave)
         self._tables.reprice(self._prices(shut if detours else np.zeros_like(shut), costs))
         pool, slots = self._tables.rows(targets)
         slots[slots >= 0] = np.where(
@@ -83,6 +90,12 @@ class TrafficPlanner:
             np.clip(urgency, 0, limit), self._wait(keys, now, targets), sum(self._free.shape), paths, self._rng,
         )  # fmt: skip
         return paths
+
+    def _redirect(self, leave: U8 | None) -> None:
+        if leave is self._leave or (leave is not None and self._leave is not None and np.array_equal(leave, self._leave)):
+            return
+        self._leave = leave
+        self._tables.redirect(neighbours_of(self._free, leave), sources_of(self._free, leave))
 
     def _wait(self, keys: Sequence[Hashable], now: I32, targets: I32) -> NDArray[np.int64]:
         """Calls since each robot last stood on its goal, this one included."""

@@ -277,7 +277,6 @@ def test_robots_on_a_directed_table_never_drive_a_lane_backwards(seed: int) -> N
         now = nxt
 
 
-@pytest.mark.xfail(strict=True, reason="the swap step draws a partner back without asking whether its lane allows that")
 def test_a_swap_draws_nobody_back_along_a_one_way_lane() -> None:
     leave = np.array([[ANY_WAY, ANY_WAY, EAST, WEST], [ANY_WAY, ANY_WAY, ANY_WAY, ANY_WAY]], np.uint8)
     where = site("....", "#.##", leave=leave)

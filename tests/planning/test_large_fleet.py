@@ -11,7 +11,7 @@ from aislewise.types import Order, OrderLine, Plan, TaskKind
 from planning import assign, dispatch
 from planning.assign import FORBIDDEN, match
 from planning.distance import DistanceTables
-from planning.goals import MANY_WAITING, Goals, Mover
+from planning.goals import CALL_GAPS, MANY_WAITING, WORKING, Goals, Mover
 from planning.planner import Planner, PlannerConfig
 from planning.problem import Rehearsal
 from planning.store import MemoryStore
@@ -114,6 +114,21 @@ def test_a_crowd_waits_in_line_and_only_the_first_are_called() -> None:
     out = goals(movers, np.zeros(SITE.cells.size, np.bool_), frozenset())
     assert sum(g.dwells for g in out.values()) == 1
     away = tables.to(station)
-    called = [g.cell for m in movers if (g := out[m.robot]).cell not in (m.cell, station)]
+    far = [m.robot for m in movers if away[m.cell] > CALL_GAPS * 4 and not out[m.robot].dwells]
+    near = [m for m in movers if m.robot not in far]
+    assert far and all(out[r].cell == station and out[r].urgency == WORKING for r in far)  # the line is not in sight yet
+    called = [g.cell for m in near if (g := out[m.robot]).cell not in (m.cell, station)]
     assert 0 < len(called) <= 3 and all(away[c] >= 4 for c in called)
-    assert len({g.cell for g in out.values()}) == len(out)
+    assert len({out[m.robot].cell for m in near}) == len(near)
+
+
+def test_idle_robots_of_a_crowd_stay_where_they_are_but_not_on_a_station() -> None:
+    goals = Goals(SITE, DistanceTables(SITE.free), queue_gap=4)
+    stations = {p.cell for p in SITE.of_kind("station")}
+    floor_cells = [int(c) for c in np.flatnonzero(SITE.free.ravel()) if c not in stations][: MANY_WAITING + 40]
+    movers = [Mover(f"r{k}", c, -1, False) for k, c in enumerate([*stations, *floor_cells])]
+    out = goals(movers, np.zeros(SITE.cells.size, np.bool_), frozenset())
+    parking = {p.cell for kind in ("parking", "charger") for p in SITE.of_kind(kind)}
+    aside = [out[m.robot].cell for m in movers if m.cell in stations and out[m.robot].cell not in parking]
+    assert aside and not set(aside) & (stations | {m.cell for m in movers}) and len(set(aside)) == len(aside)
+    assert all(out[m.robot].cell in parking | {m.cell} for m in movers if m.cell not in stations)

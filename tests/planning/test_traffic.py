@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aislewise.errors import InputError
-from planning.check import check_paths
+from planning.check import check_lanes, check_paths
 from planning.distance import largest_component
 from planning.traffic import TrafficPlanner
 
@@ -28,11 +28,13 @@ def test_every_joint_step_is_safe_whatever_is_asked(seed: int, rotation: bool) -
     goals = np.where(rng.random(count) < 0.3, -1, rng.choice(cells, count))
     fixed, dwell = rng.random(count) < 0.2, rng.random(count) < 0.3
     blocked = rng.random(free.size) < 0.1
+    leave = None if rng.random() < 0.5 else np.where(rng.random(free.shape) < 0.5, rng.integers(0, 16, free.shape), 15).astype(np.uint8)
     planner = TrafficPlanner(free, seed, allow_rotation=rotation)
     paths = planner.plan(
         starts, goals, rng.integers(0, 5, count), fixed, blocked, 12,
-        dwell=dwell, costs=rng.integers(1, 20, free.size),
+        dwell=dwell, costs=rng.integers(1, 20, free.size), leave=leave,
     )  # fmt: skip
+    assert leave is None or not check_lanes(leave, paths)
     assert not check_paths(free, starts, None, paths, allow_rotation=rotation)
     assert (paths[:, fixed] == starts[fixed]).all()
     entered = paths[1:][paths[1:] != paths[:-1]]
