@@ -28,6 +28,7 @@ from planning.traffic import TrafficPlanner
 Bool = NDArray[np.bool_]
 ASTRAY_CELLS = 1.5  # a robot farther than this from all its cells was moved by someone
 AT_WORK = (RobotMode.ACTING, RobotMode.CHARGING)
+ADRIFT_CELLS = 0.75  # nor does one on its way to the next cell get as far as this from both that and its own
 CENTRED = 0.2  # of a cell: a robot this near to the centre stands in its cell alone
 
 
@@ -228,6 +229,11 @@ class Fleet:
                 if now_ns - robot.withdrawn_ns >= to_ns(self.config.stall_s) and self._unsettled(robot):
                     self._enrol(robot.info, now_ns)  # it will not come back: it stands where it says
                     continue
+            if self._adrift(robot, now_ns):
+                loads += [load for load in robot.loads.values() if load >= 0]
+                self._enrol(robot.info, now_ns)
+                stuck.append(robot.id)
+                continue
             ahead = self.graph.held(robot.id)[1:]
             first = robot.pending[0] if robot.pending else None
             if not (robot.online and ahead and first and not first.action and first.cell != robot.cell):
@@ -240,6 +246,14 @@ class Fleet:
                 self._append(robot, robot.cell)
             stuck.append(robot.id)
         return loads, stuck
+
+    def _adrift(self, robot: Robot, now_ns: int) -> bool:
+        """It stands beside its way and does not get on: enrolled when the cell it stands in was another's, it was given
+        the next one, and what it is sent from there does not begin where it is."""
+        first = robot.pending[0] if robot.pending else None
+        if not (robot.able and first and not first.action and now_ns - robot.moved_ns >= to_ns(self.config.stall_s)):
+            return False
+        return min(self._gap(robot.info, robot.cell), self._gap(robot.info, first.cell)) > ADRIFT_CELLS
 
     def _withdraw(self, robot: Robot, keep: int, now_ns: int) -> list[int]:
         """Keep the first `keep` cells ahead of a robot."""
