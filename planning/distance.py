@@ -123,7 +123,7 @@ class DistanceTables:
     distance is the sum over the cells on the way, with the first and without the goal. Cells are left any way,
     or as `redirect` says."""
 
-    def __init__(self, free: Bool, costs: ArrayLike | None = None, max_bytes: int = 512 << 20) -> None:
+    def __init__(self, free: Bool, costs: ArrayLike | None = None, max_bytes: int = 64 << 20) -> None:
         free = as_grid(free)
         self.nbr = self._sources = neighbours(free)
         self._free = free.ravel()
