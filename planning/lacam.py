@@ -31,7 +31,7 @@ FRESH, MOVED, STUCK = 0, 1, 2
 SEARCHING, FOUND, NO_ROOM, NO_WAY = 0, 1, 2, 3
 UP, WHO, WHERE, DEEP, NEXT = 0, 1, 2, 3, 4
 MAX_BYTES = 1 << 30
-MAX_NODES = 1 << 20
+MAX_NODES = 1 << 19
 SLICE = 20_000
 """Steps of single agents between two looks at the clock: some hundredths of a second."""
 Tables = NDArray[np.int16]
@@ -226,7 +226,7 @@ def _decide(nbr: I32, pool: Any, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32,
 
 
 @kernel
-def _step(s: Search, order: I32, constraint: int) -> bool:
+def _step(s: Search, order: I32, constraint: Any) -> bool:
     """Everyone's next cell into s.nxt, as `constraint` and those above it say; False if that cannot be done."""
     now, nxt, occ_now, occ_nxt = s.now, s.nxt, s.occ_now, s.occ_nxt
     for i in range(len(now)):
@@ -280,7 +280,7 @@ def _look_up(s: Search, conf: I32, code: Any) -> tuple[int, Any]:
 
 
 @kernel
-def _add_constraint(s: Search, node: int, up: int, who: int, where: int) -> None:
+def _add_constraint(s: Search, node: Any, up: Any, who: Any, where: Any) -> None:
     new = s.size[1]
     s.size[1] += 1
     s.con[new, UP], s.con[new, WHO], s.con[new, WHERE], s.con[new, NEXT] = up, who, where, -1
@@ -293,7 +293,7 @@ def _add_constraint(s: Search, node: int, up: int, who: int, where: int) -> None
 
 
 @kernel
-def add_node(s: Search, conf: I32, parent: int) -> int:
+def add_node(s: Search, conf: I32, parent: Any) -> int:
     """The node of a configuration, made if there is none, put on top of the stack."""
     code = _hash(conf)
     node, at = _look_up(s, conf, code)

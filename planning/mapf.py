@@ -20,21 +20,25 @@ from aislewise.errors import InputError, UnreachableError
 from planning import lacam
 from planning.distance import I32, Bool, as_grid, neighbours
 from planning.guidance import lane_prices
-from planning.lifelong_tables import UNIT, Roads
+from planning.lifelong_tables import Roads
 from planning.mapf_kernels import FAR, fill_priced, fill_tables
 from planning.mapf_lns import Clock, Problem, Worker, work_together
 from planning.pibt import seed_state
 
 RESERVE, MOST_RESERVE_S = 0.02, 0.2
 """Share of the time limit kept for the last round to end and the plan to be written down, and most seconds of it."""
+ROOM = 0.2
+"""Share of the cells taken by agents from which prioritised planning is not tried."""
 CROWDED = 0.05
-"""Share of the agents without a way from which prioritised planning is given up."""
+"""Share of the agents without a way from which it is given up."""
 REPAIR_SHARE = 0.2
 """Share of the time that repairing what it leaves may take where LaCAM has a plan."""
 LACAM_SHARE = 0.3
 """Share of the time that LaCAM may take on a single thread."""
 LANES_SHARE = 0.15
-"""Share of the time that its tables with lanes may take."""
+"""Share of the time by which its tables with lanes must be made."""
+TOO_LATE = 0.97
+"""Share of the time after which improvement is not begun any more."""
 CHUNK = 32
 """Tables made between two looks at the clock."""
 PRIORITISED, LACAM, NOTHING = "prioritised planning", "LaCAM", "none"
@@ -83,11 +87,12 @@ def solve(
     with ThreadPoolExecutor(threads) as pool:
         problem = number(grid, starts, goals, pool, threads)
         race = _Race(problem, grid, budget, seed, threads, pool)
-        best, strategy = race.run() if len(problem.goals) else (None, NOTHING)
-        if best is None:
-            still = np.asarray(starts, np.int32).reshape(1, -1)
-            return Solution(still, still.size == 0, 0, int(problem.shortest.sum()), strategy, 0)
-        return Solution(cells[best.paths()], True, best.cost, best.bound, strategy, race.rounds)
+        plan, strategy = race.run() if len(problem.goals) else (None, NOTHING)
+    bound = int(problem.shortest.sum())
+    if plan is None:
+        still = np.asarray(starts, np.int32).reshape(1, -1)
+        return Solution(still, still.size == 0, 0, bound, strategy, 0)
+    return Solution(cells[plan], True, cost_of(plan, problem.goals), bound, strategy, race.rounds)
 
 
 def cost_of(paths: I32, goals: I32) -> int:
@@ -147,9 +152,8 @@ def _numbers(index: I32, field: str, cells: ArrayLike) -> I32:
 
 
 def with_lanes(problem: Problem, free: Bool, go_on: Callable[[], bool]) -> NDArray[np.int16]:
-    """(A, C) costs to each goal where long lanes have a direction and steps against it are dearer, for as many agents
-    as there is time for; UNIT a step for the others. The problem's own tables where costs would not fit the type.
-    free: (H, W)."""
+    """(A, C) costs to each goal where long lanes have a direction and steps against it are dearer. The problem's own
+    tables where costs would not fit the type or `go_on` says that time is up. free: (H, W)."""
     prices, ahead = lane_prices(free), Roads(free).ahead
     into = np.zeros_like(problem.nbr)
     for heading in range(4):
@@ -161,10 +165,9 @@ def with_lanes(problem: Problem, free: Bool, go_on: Callable[[], bool]) -> NDArr
         plain = problem.pool[part]
         if int(plain.max(where=plain < FAR, initial=0)) * int(prices.max()) >= FAR:
             return problem.pool
-        if go_on():
-            fill_priced(problem.nbr, into, problem.goals[part], tables[part])
-        else:
-            tables[part] = np.where(plain < FAR, plain * np.int16(UNIT), FAR)
+        if not go_on():
+            return problem.pool
+        fill_priced(problem.nbr, into, problem.goals[part], tables[part])
     return tables
 
 
@@ -180,18 +183,18 @@ class _Race:
         self._settled = False
         self.rounds = 0
 
-    def run(self) -> tuple[Worker | None, str]:
-        """(a worker with the best plan, strategy); None if there is no plan."""
+    def run(self) -> tuple[I32 | None, str]:
+        """(the best plan (T + 1, A), strategy); None if there is no plan."""
         self._crowd = self._pool.submit(self._lacam)
         best = self._prioritised()
         plan = self._crowd.result()
         if best is not None and (plan is None or best.cost <= cost_of(plan, self._problem.goals)):
-            return best, PRIORITISED
-        if plan is None:
-            return None, NOTHING
+            return best.paths(), PRIORITISED
+        if plan is None or not self._budget.left(TOO_LATE):
+            return plan, NOTHING if plan is None else LACAM
         workers = self._workers(len(plan) - 1 + SLACK)
         workers[0].take(plan)
-        return self._together(workers, self._budget.left), LACAM
+        return self._together(workers, self._budget.left).paths(), LACAM
 
     def _lacam(self) -> I32 | None:
         """A plan (T + 1, A) by LaCAM; None if another way has come first or it takes too long."""
@@ -212,6 +215,8 @@ class _Race:
     def _prioritised(self) -> Worker | None:
         """A worker with a plan by prioritised planning, repaired and improved; None if it was not to be had."""
         agents, longest = len(self._problem.goals), int(self._problem.shortest.max())
+        if agents > ROOM * len(self._problem.nbr):
+            return None
         workers = self._workers(int(WAY_ROOM * longest) + STEPS_ROOM)
         order = np.argsort(self._problem.shortest, kind="stable").astype(np.int32)
         if not self._pool.submit(workers[0].plan_in_turn, order, int(CROWDED * agents), self._go_on).result():

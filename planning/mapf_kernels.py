@@ -341,7 +341,7 @@ def _in_the_way(w: Traffic, chosen: I32, size: int, stamp: int) -> int:
 
 
 @kernel
-def _around(w: Traffic, chosen: I32, size: int, stamp: int, cell: int, t: int, span: int) -> int:
+def _around(w: Traffic, chosen: I32, size: int, stamp: int, cell: int, t: Any, span: int) -> int:
     """Those who pass near `cell` within `span` steps of t, nearest cells first."""
     count, first, last = 0, 0, 1
     w.queue[0] = cell
@@ -382,7 +382,7 @@ def _choose(w: Traffic, chosen: I32, way: int, size: int, stamp: int) -> int:
 
 
 @kernel
-def _take_out(w: Traffic, chosen: I32, count: int) -> None:
+def _take_out(w: Traffic, chosen: I32, count: Any) -> None:
     """Take the first `count` of the chosen out of the plan, noting the paths they had."""
     for k in range(count):
         i = chosen[k]
@@ -394,7 +394,7 @@ def _take_out(w: Traffic, chosen: I32, count: int) -> None:
 
 
 @kernel
-def _put_back(w: Traffic, chosen: I32, count: int) -> None:
+def _put_back(w: Traffic, chosen: I32, count: Any) -> None:
     """Undo `_take_out` and whatever paths the chosen were given since."""
     for k in range(count):
         if w.arrive[chosen[k]] >= 0:
