@@ -28,6 +28,7 @@ from planning.traffic import TrafficPlanner
 Bool = NDArray[np.bool_]
 ASTRAY_CELLS = 1.5  # a robot farther than this from all its cells was moved by someone
 AT_WORK = (RobotMode.ACTING, RobotMode.CHARGING)
+UNDER_WAY = (RobotMode.MOVING, RobotMode.STOPPED)
 ADRIFT_CELLS = 0.75  # nor does one on its way to the next cell get as far as this from both that and its own
 CENTRED = 0.2  # of a cell: a robot this near to the centre stands in its cell alone
 
@@ -153,6 +154,10 @@ class Fleet:
                 info.id, info, cell, info.reached_seq + 1, now_ns, settle, foreign=info.mode in AT_WORK
             )
             self.enrolled.append(info.id)
+            if info.mode in UNDER_WAY:
+                # It finishes the leg it is on under the number that comes next. Were that number another cell's, it would
+                # be believed there, or refuse what follows as too far away.
+                self._append(self.robots[info.id], cell)
             return True
         return False
 

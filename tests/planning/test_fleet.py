@@ -14,8 +14,8 @@ SITE = SiteMap("lane", 1.0, 0.0, 0.0, np.zeros((1, 9), np.uint8), {}, {})
 NOBODY = np.zeros(9, np.bool_)
 
 
-def report(robot: str, x_m: float, now_ns: int, reached: int = -1) -> RobotInfo:
-    return RobotInfo(robot, Pose2D(x_m, 0.5), 0.9, (), RobotMode.IDLE, reached, now_ns)
+def report(robot: str, x_m: float, now_ns: int, reached: int = -1, mode: RobotMode = RobotMode.IDLE) -> RobotInfo:
+    return RobotInfo(robot, Pose2D(x_m, 0.5), 0.9, (), mode, reached, now_ns)
 
 
 def test_a_robot_that_was_enrolled_beside_where_it_stands_is_found_there_when_it_does_not_get_on() -> None:
@@ -47,3 +47,14 @@ def test_a_robot_that_waits_on_its_way_to_the_next_cell_is_not_enrolled_anew() -
     fleet.hear([report("r1", 3.1, now_ns)], now_ns)
     fleet.unstick(now_ns)
     assert fleet.robots["r1"].cell == 2 and [w.cell for w in fleet.robots["r1"].pending] == [2]  # it comes back
+
+
+def test_a_robot_enrolled_on_its_way_first_finishes_the_leg_it_is_on() -> None:
+    """Stopped a hand's breadth before the cell that it numbers 8, it will be there when it says 8, and nowhere else."""
+    fleet = Fleet(SITE, PlannerConfig())
+    fleet.hear([report("r1", 3.48, 0, 7, RobotMode.STOPPED), report("r2", 7.5, 0, 4)], 0)
+    assert [(w.seq, w.cell, w.action) for w in fleet.robots["r1"].pending] == [(8, 3, "")]
+    assert not fleet.robots["r2"].pending  # at rest there is no leg to finish
+    fleet.send_cells(fleet.graph.extend(["r1"], np.array([[3], [4]]), NOBODY))
+    fleet.hear([report("r1", 3.5, 1, 8, RobotMode.STOPPED), report("r2", 7.5, 1, 4)], 1)
+    assert fleet.robots["r1"].cell == 3 and [w.seq for w in fleet.robots["r1"].pending] == [9]
