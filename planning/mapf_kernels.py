@@ -30,6 +30,8 @@ ARMS = WAYS * len(SIZES)
 MOST = SIZES[-1]
 NOISE = 64
 """Steps by which the order of agents in a repair departs from that of their ways."""
+LEVEL = 4
+"""One round in so many is kept even if it saves nothing: that leads away from where no single round does."""
 FORGET = 0.005
 """How much of what a way to choose has brought is forgotten with each round of it."""
 LEAST_SHARE = 0.01
@@ -408,9 +410,9 @@ def _put_back(w: Traffic, chosen: I32, count: Any) -> None:
 
 
 @kernel
-def _renew(w: Traffic, chosen: I32, count: int) -> tuple[int, int]:
-    """Route the chosen agents anew, one after another in random order; go back unless that
-    saves steps. Returns (steps saved, states made)."""
+def _renew(w: Traffic, chosen: I32, count: int, least: int) -> tuple[bool, int, int]:
+    """Route the chosen agents anew, one after another in random order; go back unless that saves `least` steps.
+    Returns (whether new paths were kept, steps saved, states made)."""
     before, rest, states = 0, 0, 0
     for k in range(count):
         j = k + _draw(w.rng, count - k)
@@ -419,21 +421,21 @@ def _renew(w: Traffic, chosen: I32, count: int) -> tuple[int, int]:
         before += w.arrive[i]
         rest += w.pool[i, w.starts[i]]
     if before == rest:  # nobody is late
-        return 0, 0
+        return False, 0, 0
     _take_out(w, chosen, count)
     now = 0
     for k in range(count):
         i = chosen[k]
         rest -= w.pool[i, w.starts[i]]
-        arrival, looked = find_path(w, i, before - now - rest - 1)
+        arrival, looked = find_path(w, i, before - now - rest - least)
         states += looked
         if arrival < 0 or states > MOST_STATES:
             w.arrive[i] = -1
             _put_back(w, chosen, count)
-            return 0, states
+            return False, 0, states
         now += arrival
         _place(w.path, w.arrive, w.busy, w.occ, i)
-    return before - now, states
+    return True, before - now, states
 
 
 @kernel
@@ -470,7 +472,7 @@ def _pick_arm(merit: F64, rng: U64, share: F64) -> int:
 
 @kernel
 def improve(w: Traffic, stamp: int, states: int) -> tuple[int, int]:
-    """Rounds of renewal until one saves something, which is then in w.note, or that many states were made. Returns
+    """Rounds of renewal until one is kept, which is then in w.note, or that many states were made. Returns
     (next stamp, states left, 0 or less if none did); w.merit learns which choice saves most for each state."""
     chosen, share = np.empty(MOST, dtype=np.int32), np.empty(ARMS, dtype=np.float64)
     w.note_end[0] = 0
@@ -479,10 +481,10 @@ def improve(w: Traffic, stamp: int, states: int) -> tuple[int, int]:
         size = min(SIZES[arm // WAYS], len(w.arrive))
         count = _choose(w, chosen, arm % WAYS, size, stamp)
         stamp += 1
-        gain, looked = _renew(w, chosen, count)
+        kept, gain, looked = _renew(w, chosen, count, 1 if _draw(w.rng, LEVEL) else 0)
         looked += ROUND_COST + AGENT_COST * count
         states -= looked
-        if gain > 0:
+        if kept:
             _note(w, chosen, count)
         w.merit[arm, 0] = (1.0 - FORGET) * w.merit[arm, 0] + gain
         w.merit[arm, 1] = (1.0 - FORGET) * w.merit[arm, 1] + looked

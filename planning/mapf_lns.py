@@ -119,7 +119,7 @@ class Worker:
         self._seen = 0
         while go_on() and not self.done:
             now = clock()
-            budget, slack = self._states, 0
+            budget, slack = self._states, 1
             if self.missing:
                 slack = kernels.MISSING // 2
                 count, left = kernels.repair(self.state, self.rounds + 1, budget, self.horizon)
@@ -130,7 +130,7 @@ class Worker:
             pace = SLICE_S * (1.0 - left / budget) / max(clock() - now, 1e-6)
             self._states = int(min(max(budget * min(max(pace, 0.5), 2.0), LEAST_STATES), MOST_STATES))
 
-    def exchange(self, ledger: Ledger, slack: int = 0) -> None:
+    def exchange(self, ledger: Ledger, slack: int = 1) -> None:
         """Take over what others have entered in the ledger, and enter the last round, if it was kept and still fits
         and costs less than `slack` more than what it replaces."""
         end = int(self.state.note_end[0])
