@@ -80,6 +80,8 @@ def solve(
 
     InputError where cells are closed or two agents share a start or a goal, UnreachableError where a goal cannot be
     reached. The outcome depends on the clock, and on more than one thread on their timing."""
+    if threads < 1:
+        raise InputError("threads", f"{threads}", "at least 1")
     begin = clock()
     budget = Budget(clock, begin, begin + time_limit_s - min(RESERVE * time_limit_s, MOST_RESERVE_S))
     grid = as_grid(free)

@@ -127,7 +127,7 @@ def test_a_round_taken_back_leaves_the_plan_as_it_was(seed: int) -> None:
             assert (worker.state.arrive == arrive).all()
             assert all((worker.state.path[i, : a + 1] == path[i]).all() for i, a in enumerate(arrive))
             books_agree(worker)
-            assert kernels.replay(worker.state, note, 0)
+            assert kernels.replay(worker.state, note, 1)
     assert tried or worker.done
 
 
