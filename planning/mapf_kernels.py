@@ -182,14 +182,6 @@ def _lift(path: I32, arrive: I32, busy: U64, i: int) -> None:
 
 
 @kernel
-def reserve(w: Traffic) -> None:
-    """Enter all paths."""
-    for i in range(len(w.arrive)):
-        if w.arrive[i] >= 0:
-            _place(w.path, w.arrive, w.busy, w.occ, i)
-
-
-@kernel
 def _push(node: I32, head: I32, seen: I64, bucket: I32, search: int, count: int, cell: int, t: int, end: int, parent: int, cost: Any) -> int:
     """Make state `count` unless its interval was reached as early before. Returns the new count."""
     first = -1
