@@ -48,7 +48,7 @@ from sim.recorder import Recorder
 from sim.scenario import Scenario
 from sim.setup import stream
 from sim.sim_node import SimNode
-from sim.watch import MOST_ROWS, Trail, Watch
+from sim.watch import MOST_ROWS, Trail, Travel, Watch
 
 ACK_TIMEOUT_S = 60.0
 OUTAGE_ANSWER_S = 1.0
@@ -110,6 +110,7 @@ class Shift:
         self.sim = SimNode(scenario, lockstep=True)
         self.world = self.sim.world
         self.watch = Watch(self.world.site, list(self.world.robots), OBSERVE_EVERY * self.sim.settings.tick_s)
+        self.travel = Travel()
         self.demand = make_demand(scenario, self.world.site)
         self.orders: list[Order] = list(self.demand.orders)
         self._due_ns = sorted(
@@ -301,6 +302,7 @@ class Shift:
         for body in truth:
             if body.moving:
                 self.observer.bodies.setdefault(body.id, self._trail()).append((t, body.pose.x_m, body.pose.y_m))
+        self.travel.sample(self.world.robots.values())
         plan = self.planner.plan
         self.watch.sample(
             t, {name: r.mode for name, r in self.world.robots.items()}, {n: (p.x_m, p.y_m) for n, p in poses.items()},
@@ -337,6 +339,8 @@ class Shift:
             "detection_map": detection_map([d for d, _ in observer.frames], [t for _, t in observer.frames]),
             "detection_by_range": by_range([d for d, _ in observer.frames], [t for _, t in observer.frames]),
             "waited_s": round(self.watch.waited_s, 1),
+            "empty_share": round(self.travel.empty_share, 4),
+            "energy_h": round(self.travel.energy_h, 4),
             "false_blocked_s": round(self.watch.false_blocked_s, 1),
             "wall_s": round(self.wall_s, 2),
             "realtime_factor": round(sim_s / max(self.wall_s, 1e-9), 3),

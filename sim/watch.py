@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from aislewise.sitemap import SiteMap
 from aislewise.types import F64, RobotMode
+from sim.robot_config import RobotConfig
+
+
+class RobotLike(Protocol):
+    """What is read of a robot. battery: 0 to 1; load: what is on board; config.battery_s: driving time of a full battery."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def distance_m(self) -> float: ...
+    @property
+    def battery(self) -> float: ...
+    @property
+    def load(self) -> Sequence[object]: ...
+    @property
+    def config(self) -> RobotConfig: ...
+
 
 NEAR_M = 1.5
 """A cell is blocked for a reason when its centre is within this of something's edge: half a cell, and the room that is
@@ -36,6 +53,29 @@ class Trail(list[tuple[float, float, float]]):
         if len(self) >= self._most:
             del self[1::2]
             self._every *= 2
+
+
+class Travel:
+    """How far robots drove in all and with nothing on board, and the energy that went: in hours of driving at full drain."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[float, float, bool]] = {}
+        self.driven_m = self.empty_m = self.energy_h = 0.0
+
+    def sample(self, robots: Iterable[RobotLike]) -> None:
+        """Often: between two times a robot is taken to carry what it did at the first."""
+        for robot in robots:
+            laden = bool(robot.load)
+            before_m, before, was_laden = self._last.get(robot.id, (robot.distance_m, robot.battery, laden))
+            gone = robot.distance_m - before_m
+            self.driven_m += gone
+            self.empty_m += gone if not was_laden else 0.0
+            self.energy_h += max(0.0, before - robot.battery) * robot.config.battery_s / 3600.0
+            self._last[robot.id] = (robot.distance_m, robot.battery, laden)
+
+    @property
+    def empty_share(self) -> float:
+        return self.empty_m / self.driven_m if self.driven_m > 0.0 else 0.0
 
 
 class Watch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from sim.range_plots import by_range, pooled
 from sim.sweep_report import write_sweep_report
 from sim.timeline_plots import faults_of, timeline
 from sim.tracks import load_tracks, save_tracks
-from sim.watch import DOING, Trail, Watch
+from sim.robot_config import RobotConfig
+from sim.watch import DOING, Trail, Travel, Watch
 
 SITE = SiteMap("s", 1.0, 0.0, 0.0, np.zeros((10, 10), np.uint8), {})
 FAULTS = [
@@ -40,6 +42,18 @@ def test_a_robot_with_work_that_neither_drives_nor_handles_goods_waits() -> None
     assert series["waiting"].tolist() == [1, 0] * 4 and series["moving"].tolist() == [0, 1] * 4
     assert series["working"].tolist() == [1] * 8 and not series["idle"].any()
     assert watch.waited_s == 2.0 == watch.waits[1, 1] == watch.waits.sum()
+
+
+def test_travel_tells_empty_from_laden_ways_and_counts_what_batteries_lose_not_gain() -> None:
+    robot = SimpleNamespace(id="r1", distance_m=5.0, battery=0.5, load=[], config=RobotConfig(battery_s=7200.0))
+    travel = Travel()
+    travel.sample([robot])
+    assert travel.driven_m == 0.0 == travel.empty_share  # what was before nobody saw
+    for distance_m, battery, load in ((7.0, 0.4, ["a"]), (13.0, 0.35, ["a"]), (15.0, 0.9, []), (17.0, 0.85, [])):
+        robot.distance_m, robot.battery, robot.load = distance_m, battery, load
+        travel.sample([robot])
+    assert (travel.driven_m, travel.empty_m) == (12.0, 4.0)
+    assert travel.energy_h == pytest.approx(0.2 * 2.0)
 
 
 def test_a_blocked_cell_with_nothing_about_is_blocked_for_no_reason() -> None:
