@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from aislewise.sitemap import SiteMap
 from aislewise.types import RobotMode
 from sim.range_plots import by_range, pooled
+from sim.robot_config import RobotConfig
 from sim.sweep_report import write_sweep_report
 from sim.timeline_plots import faults_of, timeline
 from sim.tracks import load_tracks, save_tracks
-from sim.robot_config import RobotConfig
 from sim.watch import DOING, Trail, Travel, Watch
 
 SITE = SiteMap("s", 1.0, 0.0, 0.0, np.zeros((10, 10), np.uint8), {})
