@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli import bench_lifelong, bench_pdptw
+from cli import bench_assign, bench_lifelong, bench_pdptw
 
 
 def add(subparsers: Any) -> None:
@@ -28,6 +28,7 @@ def add(subparsers: Any) -> None:
     p.add_argument("--paths", type=Path, metavar="OUT", help="one line per agent: x,y per step")
     p.add_argument("--json", metavar="FILE")
     p.set_defaults(func=mapf)
+    bench_assign.add(kinds)
     bench_lifelong.add(kinds)
     bench_pdptw.add(kinds)
 

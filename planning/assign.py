@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from ortools.graph.python import linear_sum_assignment as lsa
 
+from planning import lap
 from planning.routing import FAR, FLAT_COST, I64, LATE_COST, Routes, RoutingProblem
 
 FORBIDDEN = 10**12
@@ -23,6 +24,9 @@ def match(costs: I64) -> tuple[list[tuple[int, int]], str]:
         near = np.unique(np.argpartition(costs, rows - 1, axis=1)[:, :rows])
         pairs, solver_name = match(costs[:, near])
         return [(r, int(near[c])) for r, c in pairs], solver_name
+    if min(rows, cols) > MANY and int(costs[costs < FORBIDDEN].max(initial=0)) < lap.FORBIDDEN // 1000:
+        column = lap.assign(costs).column
+        return [(r, int(c)) for r, c in enumerate(column) if c >= 0], "assignment"
     size = max(rows, cols)
     padded = np.full((size, size), FORBIDDEN, np.int64)
     padded[:rows, :cols] = np.minimum(costs, FORBIDDEN)

@@ -10,10 +10,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planning import assign
 from planning.assign import FORBIDDEN, complete, greedy_pairs, match
 from planning.routing import FAR, Haul, RoutingProblem, Vehicle, legs
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+def test_large_tables_are_paired_as_cheaply_as_by_the_general_solver(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(6):
+        costs = rng.integers(0, 500, tuple(rng.integers(assign.MANY + 1, 110, 2)))
+        costs[rng.random(costs.shape) < 0.2] = FORBIDDEN
+        large, _ = match(costs)
+        with monkeypatch.context() as patch:
+            patch.setattr(assign, "MANY", 10**9)
+            general, _ = match(costs)
+        assert len(large) == len(general) == len({r for r, _ in large}) == len({c for _, c in large})
+        assert sum(int(costs[r, c]) for r, c in large) == sum(int(costs[r, c]) for r, c in general)
 
 
 def random_problem(seed: int, robots: int, loads: int, aboard: int = 0, due: bool = True) -> RoutingProblem:
