@@ -19,6 +19,8 @@ FAR_AWAY = 1 << 31  # more than any distance
 MANY_WAITING, CALLED = 50, 2
 CALL_GAPS = 6
 """Queue gaps from a taken place within which the robots of a crowd wait for it; who is further off drives on."""
+CLEAR = 7
+"""Steps from a station that an idle crowd keeps clear: whoever has work would have to push its way through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Goals:
         self._holder: dict[int, str] = {}
         self._parked: dict[str, int] = {}
         self._parkings = [p.cell for kind in PARKING_KINDS for p in site.of_kind(kind)]
-        self._stations = frozenset(p.cell for p in site.of_kind("station"))
         self._nbr = nbr = neighbours(site.free)
+        self._before_stations = _around([p.cell for p in site.of_kind("station")], nbr, CLEAR)
         ways = (nbr >= 0).sum(1)
         taken = np.zeros(site.cells.size, np.bool_)
         taken[[p.cell for p in site.places.values()]] = True
@@ -132,7 +134,7 @@ class Goals:
         return iter(self._roomy[good[np.argsort(away[good], kind="stable")]].tolist())
 
     def _aside(self, cell: int, used: set[int], shut: Bool) -> int:
-        """The nearest cell to go to from a station, -1 if there is none."""
+        """The nearest cell to go to from before a station, -1 if there is none."""
         seen, front = {cell}, [cell]
         while front:
             reached = []
@@ -140,7 +142,7 @@ class Goals:
                 for other in self._nbr[here].tolist():
                     if other < 0 or other in seen or shut[other]:
                         continue
-                    if other not in used and other not in self._stations:
+                    if other not in used and not self._before_stations[other]:
                         return other
                     seen.add(other)
                     reached.append(other)
@@ -162,8 +164,8 @@ class Goals:
                 steps = self._tables.to(mover.cell)
                 free = [c for c in self._parkings if c not in used and not shut[c] and steps[c] < UNREACHABLE]
                 spot = min(free, key=lambda c: (int(steps[c]), c), default=-1)
-                if spot < 0 and len(idle) > MANY_WAITING:  # a crowd stays where it is, and is sent aside when in the way
-                    spot = self._aside(mover.cell, used | stood_in, shut) if mover.cell in self._stations else -1
+                if spot < 0 and len(idle) > MANY_WAITING:  # a crowd stays where it is, but not before stations
+                    spot = self._aside(mover.cell, used | stood_in, shut) if self._before_stations[mover.cell] else -1
                     used.add(spot)
                     out[mover.robot] = Goal(mover.cell if spot < 0 else spot, IDLE, False)
                     continue
@@ -173,6 +175,18 @@ class Goals:
                 self._parked[mover.robot] = spot
             out[mover.robot] = Goal(spot, IDLE, False)
         return out
+
+
+def _around(cells: Sequence[int], nbr: NDArray[np.int32], steps: int) -> Bool:
+    """(C,) bool: less than so many steps from one of the cells."""
+    near = np.zeros(len(nbr), np.bool_)
+    front = np.array(cells, np.int64)
+    for _ in range(steps):
+        near[front] = True
+        reached = nbr[front].ravel()
+        front = np.unique(reached[reached >= 0])
+        front = front[~near[front]]
+    return near
 
 
 def exits(cells: Mapping[str, int], forbidden: Bool, open_cells: Bool, nbr: NDArray[np.int32]) -> set[int]:

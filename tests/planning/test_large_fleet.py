@@ -11,7 +11,7 @@ from aislewise.types import Order, OrderLine, Plan, TaskKind
 from planning import assign, dispatch
 from planning.assign import FORBIDDEN, match
 from planning.distance import DistanceTables
-from planning.goals import CALL_GAPS, MANY_WAITING, WORKING, Goals, Mover
+from planning.goals import CALL_GAPS, CLEAR, MANY_WAITING, WORKING, Goals, Mover
 from planning.planner import Planner, PlannerConfig
 from planning.problem import Rehearsal
 from planning.store import MemoryStore
@@ -122,13 +122,16 @@ def test_a_crowd_waits_in_line_and_only_the_first_are_called() -> None:
     assert len({out[m.robot].cell for m in near}) == len(near)
 
 
-def test_idle_robots_of_a_crowd_stay_where_they_are_but_not_on_a_station() -> None:
-    goals = Goals(SITE, DistanceTables(SITE.free), queue_gap=4)
-    stations = {p.cell for p in SITE.of_kind("station")}
-    floor_cells = [int(c) for c in np.flatnonzero(SITE.free.ravel()) if c not in stations][: MANY_WAITING + 40]
-    movers = [Mover(f"r{k}", c, -1, False) for k, c in enumerate([*stations, *floor_cells])]
+def test_idle_robots_of_a_crowd_stay_where_they_are_but_not_before_a_station() -> None:
+    tables = DistanceTables(SITE.free)
+    goals = Goals(SITE, tables, queue_gap=4)
+    away = np.min([tables.to(p.cell).copy() for p in SITE.of_kind("station")], axis=0)
+    cells = np.flatnonzero(SITE.free.ravel())[:: max(1, int(SITE.free.sum()) // (MANY_WAITING + 60))]
+    movers = [Mover(f"r{k}", int(c), -1, False) for k, c in enumerate(cells)]
     out = goals(movers, np.zeros(SITE.cells.size, np.bool_), frozenset())
     parking = {p.cell for kind in ("parking", "charger") for p in SITE.of_kind(kind)}
-    aside = [out[m.robot].cell for m in movers if m.cell in stations and out[m.robot].cell not in parking]
-    assert aside and not set(aside) & (stations | {m.cell for m in movers}) and len(set(aside)) == len(aside)
-    assert all(out[m.robot].cell in parking | {m.cell} for m in movers if m.cell not in stations)
+    before = [m for m in movers if away[m.cell] < CLEAR and out[m.robot].cell not in parking]
+    aside = [out[m.robot].cell for m in before]
+    assert aside and all(away[c] >= CLEAR for c in aside) and len(set(aside)) == len(aside)
+    assert not set(aside) & {m.cell for m in movers}
+    assert all(out[m.robot].cell in parking | {m.cell} for m in movers if away[m.cell] >= CLEAR)
