@@ -52,6 +52,10 @@ def write_report(shift: Shift, metrics: dict[str, Any], path: Path) -> None:
         (path.parent / name).write_bytes(png)
 
 
+FEW, MANY_ORDERS = 24, 80
+"""Robots whose names fit into a picture; orders from which each has a thin line without a name."""
+
+
 def top_view(shift: Shift) -> Any:
     """Racks, places, released routes (wide), driven tracks, people's paths (dotted), tracked objects, cells that
     were seen to be blocked (crosses), keep-outs (hatched)."""
@@ -59,7 +63,8 @@ def top_view(shift: Shift) -> Any:
     from matplotlib.patches import Polygon
 
     site, state = shift.world.site, shift.world_node.last_state
-    figure = Figure(figsize=(9, 12.5), layout="constrained")
+    few = len(shift.observer.tracks) <= FEW  # of a large fleet names, routes and thick lines would cover everything
+    figure = Figure(figsize=(9, 12.5) if few else (14, 14 * site.height / site.width + 1), layout="constrained")
     axes = figure.subplots()
     extent = (site.x_m, site.x_m + site.width * site.resolution_m, site.y_m, site.y_m + site.height * site.resolution_m)
     axes.imshow(~site.free, origin="lower", extent=extent, cmap="Greys", vmin=0, vmax=2.2)
@@ -73,13 +78,14 @@ def top_view(shift: Shift) -> Any:
     for (name, track), colour in zip(shift.observer.tracks.items(), palette):
         t = np.asarray(track)
         route = np.array([xy for _, xy in sorted(shift.observer.routes.get(name, {}).items())]).reshape(-1, 2)
-        axes.plot(route[:, 0], route[:, 1], color=colour, lw=5, alpha=0.15)
-        axes.plot(t[:, 1], t[:, 2], color=colour, lw=1.4, label=name)
-        axes.plot(*t[-1, 1:], "o", color=colour, ms=7, mec="black")
+        if few:
+            axes.plot(route[:, 0], route[:, 1], color=colour, lw=5, alpha=0.15)
+        axes.plot(t[:, 1], t[:, 2], color=colour, lw=1.4 if few else 0.5, alpha=1.0 if few else 0.4, label=name)
+        axes.plot(*t[-1, 1:], "o", color=colour, ms=7 if few else 2.5, mec="black", mew=1.0 if few else 0.3)
     for place in site.places.values():
         marker, colour = {"station": ("s", "#2ca02c"), "charger": ("P", "#9467bd")}.get(place.kind, (".", "#c7c7c7"))
-        axes.plot(place.x_m, place.y_m, marker, color=colour, ms=3 if marker == "." else 9, zorder=3)
-        if marker != ".":
+        axes.plot(place.x_m, place.y_m, marker, color=colour, ms=3 if marker == "." else 9 if few else 4, zorder=3)
+        if marker != "." and few:
             axes.annotate(place.id, (place.x_m, place.y_m), fontsize=7, xytext=(4, 4), textcoords="offset points")
     if state is not None:
         for obj in state.objects:
@@ -88,7 +94,8 @@ def top_view(shift: Shift) -> Any:
         for keep_out in state.keep_outs:
             axes.add_patch(Polygon(keep_out.polygon, closed=True, fill=False, ec="#17becf", hatch="//", lw=1.2))
     axes.set(xlabel="x in map [m]", ylabel="y in map [m]", aspect="equal")
-    axes.legend(loc="upper center", ncols=6, fontsize=8, bbox_to_anchor=(0.5, 1.04))
+    if few:
+        axes.legend(loc="upper center", ncols=6, fontsize=8, bbox_to_anchor=(0.5, 1.04))
     return figure
 
 
@@ -168,19 +175,23 @@ def timeline(shift: Shift) -> Any:
     events: dict[str, list[Any]] = {}
     for event in shift.order_events():
         events.setdefault(event.order_id, []).append(event)
-    figure = Figure(figsize=(11, 0.3 * len(records) + 1.5), layout="constrained")
+    few = len(records) <= MANY_ORDERS
+    figure = Figure(figsize=(11, (0.3 if few else 0.03) * len(records) + 1.5), layout="constrained")
     axes = figure.subplots()
     for row, record in enumerate(records):
         history = events.get(record.order.order_id, [])
         for a, b in zip(history, history[1:]):
             colour = STATE_COLOURS.get(a.state, "#2ca02c")
-            axes.barh(row, to_s(b.stamp_ns - a.stamp_ns), left=to_s(a.stamp_ns), color=colour, height=0.7)
+            axes.barh(row, to_s(b.stamp_ns - a.stamp_ns), left=to_s(a.stamp_ns), color=colour, height=0.7 if few else 1.0)
         if record.state.final:
             mark = "o" if record.state is OrderState.DONE else "x"
-            axes.plot(to_s(record.updated_ns), row, mark, color="#2ca02c" if mark == "o" else "#d62728")
+            axes.plot(to_s(record.updated_ns), row, mark, color="#2ca02c" if mark == "o" else "#d62728", ms=6 if few else 2)
         if record.order.due_ns:
-            axes.plot(to_s(record.order.due_ns), row, "|", color="black", ms=9)
-    axes.set_yticks(range(len(records)), [f"{r.order.order_id} ({r.robot or '-'})" for r in records], fontsize=7)
+            axes.plot(to_s(record.order.due_ns), row, "|", color="black", ms=9 if few else 2)
+    if few:
+        axes.set_yticks(range(len(records)), [f"{r.order.order_id} ({r.robot or '-'})" for r in records], fontsize=7)
+    else:
+        axes.set(ylabel="orders by release")
     axes.set(xlabel="simulated time [s]; | = due", xlim=(0, None))
     axes.invert_yaxis()
     axes.legend(handles=[Patch(color=c, label=s.value) for s, c in STATE_COLOURS.items()], ncols=5, fontsize=8)

@@ -113,7 +113,7 @@ def _result(scenario: Scenario, result: dict[str, Any] | None) -> str:
     verdict = "pass" if result["ok"] else "FAIL"
     return (
         f"{verdict}: {result['orders_done']} of {scenario.orders} in {result['sim_s']:.0f} s, "
-        f"{result['collisions']} collisions, mAP {result['detection_map']:.2f}"
+        f"{result['collisions']} collisions" + (f", mAP {result['detection_map']:.2f}" if scenario.fidelity is None or scenario.fidelity.sensor else "")
     )
 
 
