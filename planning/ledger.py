@@ -23,7 +23,7 @@ from aislewise.sitemap import SiteMap
 from aislewise.types import Order, OrderRecord, OrderState, RobotInfo
 from planning.config import PlannerConfig
 from planning.distance import connectivity
-from planning.journal import Journal
+from planning.journal import Explain, Journal
 from planning.orders import OPEN_STATES
 from planning.sqlite import StoreError
 from planning.store import OrderStore
@@ -98,9 +98,12 @@ class Ledger:
     """Orders in work. Every state change goes to the store before it is acted on: while the store cannot be
     written, nothing new is picked. What is on board is still brought, and written down later."""
 
-    def __init__(self, site: SiteMap, store: OrderStore, config: PlannerConfig) -> None:
+    def __init__(
+        self, site: SiteMap, store: OrderStore, config: PlannerConfig, explain: Explain | None = None
+    ) -> None:
+        """explain: says why orders change their state (planning.why_book)."""
         self._site, self._store, self.config = site, store, config
-        self._journal = Journal(store)
+        self._journal = Journal(store, explain)
         self._label = connectivity(site.free).label
         self._next_load = 0
         self._due: list[OrderRecord] = []

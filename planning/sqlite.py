@@ -32,7 +32,17 @@ CREATE TABLE events (
 );
 """
 PROGRESS = "ALTER TABLE orders ADD COLUMN progress BLOB NOT NULL DEFAULT '';"
-MIGRATIONS = (SCHEMA, PROGRESS)
+REASONS = """
+CREATE TABLE reasons (
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    slot INTEGER NOT NULL,
+    n INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (kind, subject, slot)
+) WITHOUT ROWID;
+"""
+MIGRATIONS = (SCHEMA, PROGRESS, REASONS)
 """Script i takes a file from schema version i to i + 1. Append; never change what was released."""
 
 MAGIC = b"SQLite format 3\0"

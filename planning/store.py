@@ -19,6 +19,7 @@ import msgspec
 from aislewise.errors import ConflictError, InputError, NotFoundError
 from aislewise.types import Order, OrderRecord, OrderState
 from planning.orders import MAX_ID_LEN, OPEN_STATES, OrderEvent, advance, cancelled
+from planning.reasons import Kind, MemoryReasons, Reason, SqlReasons
 from planning.sqlite import StoreError, connect, own, prepare
 
 Outcome = OrderRecord | ConflictError
@@ -69,8 +70,10 @@ class OrderStore(Protocol):
         reason: str = "",
         robot: str = "",
         lines_done: int | None = None,
+        why: Reason | None = None,
     ) -> OrderRecord:
-        """Moves an order on: planning.orders.advance. NotFoundError, StateError, InputError."""
+        """Moves an order on: planning.orders.advance. NotFoundError, StateError, InputError. why: kept with the change, in
+        the same transaction; forgotten if nothing changes."""
 
     def request_cancel(self, order_id: str, now_ns: int) -> OrderRecord:
         """Open orders become CANCELLING (idempotent). NotFoundError; StateError if final."""
@@ -80,6 +83,19 @@ class OrderStore(Protocol):
 
     def notes(self) -> dict[str, bytes]:
         """Of the orders that are not final, by id, where there is one."""
+
+    def explain(self, reasons: Sequence[Reason]) -> None:
+        """Keeps records of decisions that change no order's state. They survive the end of the process; loss of power
+        may take those that no change of an order has followed yet: they are not worth an fsync each."""
+
+    def reasons(self, kind: Kind, subject: str) -> list[Reason]:
+        """What is kept of an order or a robot, oldest first: planning.reasons.RING."""
+
+    def explained(self, kind: Kind) -> list[str]:
+        """Ids of the orders or robots of which there are records, sorted."""
+
+    def newest(self, limit: int) -> list[str]:
+        """Ids of the orders accepted last, newest first."""
 
     def events(self, after_seq: int = 0, limit: int | None = None) -> OrderEvents:
         """Up to `limit` changes (None: all) with seq > after_seq, oldest first."""
@@ -101,6 +117,7 @@ class MemoryStore:
         self._records: dict[str, OrderRecord] = {}
         self._events: list[OrderEvent] = []
         self._notes: dict[str, bytes] = {}
+        self._reasons = MemoryReasons()
 
     def submit(self, order: Order, now_ns: int) -> OrderRecord:
         return _raised(self.submit_many([order], now_ns)[0])
@@ -156,10 +173,14 @@ class MemoryStore:
         reason: str = "",
         robot: str = "",
         lines_done: int | None = None,
+        why: Reason | None = None,
     ) -> OrderRecord:
         with self._lock:
             old = self._get(order_id)
-            return self._keep(advance(old, state, now_ns, reason, robot, lines_done), old)
+            new = self._keep(advance(old, state, now_ns, reason, robot, lines_done), old)
+            if why is not None and new is not old:
+                self._reasons.add([why], self._records)
+            return new
 
     def request_cancel(self, order_id: str, now_ns: int) -> OrderRecord:
         with self._lock:
@@ -174,6 +195,22 @@ class MemoryStore:
     def notes(self) -> dict[str, bytes]:
         with self._lock:
             return {i: note for i, note in self._notes.items() if note and not self._records[i].state.final}
+
+    def explain(self, reasons: Sequence[Reason]) -> None:
+        with self._lock:
+            self._reasons.add(reasons, self._records)
+
+    def reasons(self, kind: Kind, subject: str) -> list[Reason]:
+        with self._lock:
+            return self._reasons.of(kind, subject)
+
+    def explained(self, kind: Kind) -> list[str]:
+        with self._lock:
+            return self._reasons.subjects(kind)
+
+    def newest(self, limit: int) -> list[str]:
+        with self._lock:
+            return [*itertools.islice(reversed(self._records), limit)]
 
     def events(self, after_seq: int = 0, limit: int | None = None) -> OrderEvents:
         _check_limit(limit)
@@ -207,6 +244,7 @@ class SqliteStore:
         self.path = Path(path)
         self.trouble = ""
         self._closed = False
+        self._reasons = SqlReasons()
         self._lock_fd = own(self.path)
         # Reads have a connection of their own, so that they do not wait for another thread's fsync.
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
@@ -281,10 +319,14 @@ class SqliteStore:
         reason: str = "",
         robot: str = "",
         lines_done: int | None = None,
+        why: Reason | None = None,
     ) -> OrderRecord:
         with self._transaction() as db:
             old = self._get(db, order_id)
-            return self._keep(db, advance(old, state, now_ns, reason, robot, lines_done), old)
+            new = self._keep(db, advance(old, state, now_ns, reason, robot, lines_done), old)
+            if why is not None and new is not old:
+                self._reasons.add(db, [why])
+            return new
 
     def request_cancel(self, order_id: str, now_ns: int) -> OrderRecord:
         with self._transaction() as db:
@@ -301,6 +343,33 @@ class SqliteStore:
         query = f"SELECT order_id, progress FROM orders WHERE state IN ({marks}) AND progress != ''"
         with self._reading() as db:
             return {order_id: bytes(note) for order_id, note in db.execute(query, [s.value for s in OPEN_STATES])}
+
+    def explain(self, reasons: Sequence[Reason]) -> None:
+        with self._write_lock, self._typed_errors():
+            try:
+                self._writer.execute("PRAGMA synchronous = NORMAL")  # to the log, without an fsync
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._reasons.add(self._writer, reasons)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                self._reasons.recount()
+                raise
+            finally:
+                self._writer.execute("PRAGMA synchronous = FULL")
+
+    def reasons(self, kind: Kind, subject: str) -> list[Reason]:
+        with self._reading() as db:
+            return self._reasons.of(db, kind, subject)
+
+    def explained(self, kind: Kind) -> list[str]:
+        with self._reading() as db:
+            return self._reasons.subjects(db, kind)
+
+    def newest(self, limit: int) -> list[str]:
+        with self._reading() as db:
+            return [name for (name,) in db.execute("SELECT order_id FROM orders ORDER BY seq DESC LIMIT ?", (limit,))]
 
     def events(self, after_seq: int = 0, limit: int | None = None) -> OrderEvents:
         _check_limit(limit)
@@ -358,6 +427,7 @@ class SqliteStore:
                     self.trouble = str(error)
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
+                self._reasons.recount()
                 raise
 
     @contextmanager
