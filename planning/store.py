@@ -26,6 +26,8 @@ Outcome = OrderRecord | ConflictError
 """What submit_many answers for one order."""
 
 OrderEvents = list[OrderEvent]
+Reasons = list[Reason]
+Names = list[str]
 
 COLUMNS = "body, state, reason, robot, accepted_ns, updated_ns, lines_done"
 
@@ -88,13 +90,13 @@ class OrderStore(Protocol):
         """Keeps records of decisions that change no order's state. They survive the end of the process; loss of power
         may take those that no change of an order has followed yet: they are not worth an fsync each."""
 
-    def reasons(self, kind: Kind, subject: str) -> list[Reason]:
+    def reasons(self, kind: Kind, subject: str) -> Reasons:
         """What is kept of an order or a robot, oldest first: planning.reasons.RING."""
 
-    def explained(self, kind: Kind) -> list[str]:
+    def explained(self, kind: Kind) -> Names:
         """Ids of the orders or robots of which there are records, sorted."""
 
-    def newest(self, limit: int) -> list[str]:
+    def newest(self, limit: int) -> Names:
         """Ids of the orders accepted last, newest first."""
 
     def events(self, after_seq: int = 0, limit: int | None = None) -> OrderEvents:
@@ -200,15 +202,15 @@ class MemoryStore:
         with self._lock:
             self._reasons.add(reasons, self._records)
 
-    def reasons(self, kind: Kind, subject: str) -> list[Reason]:
+    def reasons(self, kind: Kind, subject: str) -> Reasons:
         with self._lock:
             return self._reasons.of(kind, subject)
 
-    def explained(self, kind: Kind) -> list[str]:
+    def explained(self, kind: Kind) -> Names:
         with self._lock:
             return self._reasons.subjects(kind)
 
-    def newest(self, limit: int) -> list[str]:
+    def newest(self, limit: int) -> Names:
         with self._lock:
             return [*itertools.islice(reversed(self._records), limit)]
 
@@ -359,15 +361,15 @@ class SqliteStore:
             finally:
                 self._writer.execute("PRAGMA synchronous = FULL")
 
-    def reasons(self, kind: Kind, subject: str) -> list[Reason]:
+    def reasons(self, kind: Kind, subject: str) -> Reasons:
         with self._reading() as db:
             return self._reasons.of(db, kind, subject)
 
-    def explained(self, kind: Kind) -> list[str]:
+    def explained(self, kind: Kind) -> Names:
         with self._reading() as db:
             return self._reasons.subjects(db, kind)
 
-    def newest(self, limit: int) -> list[str]:
+    def newest(self, limit: int) -> Names:
         with self._reading() as db:
             return [name for (name,) in db.execute("SELECT order_id FROM orders ORDER BY seq DESC LIMIT ?", (limit,))]
 
