@@ -15,7 +15,6 @@ from planning.distance import UNREACHABLE, DistanceTables
 from planning.ledger import Job, Load, LoadState
 from planning.routing import FAR, Haul, Routes, RoutingProblem, Vehicle, legs
 from planning.sequence import improve
-from planning.why_choice import Grounds
 
 DS = 10  # deciseconds in a second
 MAX_WEIGHT = 100
@@ -36,13 +35,12 @@ class Stop:
 @dataclass(frozen=True)
 class Dispatch:
     """sequences: robot -> its stops. waiting: order id -> (why nobody serves it, whether because it
-    cannot be reached). solver: who answered. grounds: what was compared."""
+    cannot be reached). solver: who answered."""
 
     sequences: dict[str, tuple[Stop, ...]]
     waiting: dict[str, tuple[str, bool]]
     decisions: tuple[Decision, ...]
     solver: str
-    grounds: Grounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +92,7 @@ class Dispatcher:
         for order_id, hauls in window.items():
             if any(haul.load not in served for haul in hauls):
                 waiting[order_id] = ("NO_ROBOT: no robot has room", False)
-        return Dispatch(
-            sequences, waiting, self._decisions(problem, routes, before, solver, jobs), solver,
-            Grounds(problem, routes, before, tuple(jobs)),
-        )  # fmt: skip
+        return Dispatch(sequences, waiting, self._decisions(problem, routes, before, solver, jobs), solver)
 
     # --- what can be served --------------------------------------------------------------------
 
