@@ -12,6 +12,7 @@ Array names used throughout, for A agents on C cells:
   now, nxt (A,)        current and next cells; nxt -1 = undecided
   occ_now, occ_nxt (C,)    which agent is, or will be, in a cell; -1 = nobody; all -1 between steps
   work (A, 8), stack (A,)  scratch: candidates 0-4, their number, cursor, the agent to pull in a swap
+  keys (A, 5)          how good each agent's own cell (0) and its neighbours (1-4, as in nbr) are, least first; see `_key`
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planning.distance import I32, Bool
-from planning.jit import kernel
+from planning.jit import kernel, lean_kernel
 
+I64 = NDArray[np.int64]
 U64 = NDArray[np.uint64]
 PRIORITY_BITS = 20
 COUNT, CURSOR, SWAP = 5, 6, 7
+FAR, TAKEN, TURN, LOT = 11, 10, 9, 3  # where in a key these begin, from the lowest bit; below is the number of the cell
+NO_CELL = 1 << 62  # as a key: behind all others
+DIGIT = 11  # bits that are sorted by at once
 FRESH, MOVED, STUCK = 0, 1, 2
 
 
-@kernel
+@lean_kernel
 def random_bits(rng: U64) -> Any:
     """xorshift64* (Vigna 2016) on the one-element state `rng`: 31 random bits."""
     x = rng[0]
@@ -47,14 +52,14 @@ def seed_state(seed: int) -> U64:
     return mixed | np.uint64(1)
 
 
-@kernel
+@lean_kernel
 def _ways_on(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, came: int, at: int) -> tuple[int, int]:
-    """(number of ways to go on from `at`, coming from `came`; the last of them). A cell that is blocked,
-    or a dead end whose agent is at home there, is no way on."""
+    """(number of ways to go on from `at`, coming from `came`, 2 standing for more; one of them). A cell that is
+    blocked, or a dead end whose agent is at home there, is no way on."""
     ways, onward = 0, -1
     for k in range(4):
         cell = nbr[at, k]
-        if cell < 0:
+        if cell < 0 or ways == 2:
             break
         if cell == came or blocked[cell]:
             continue
@@ -68,14 +73,14 @@ def _ways_on(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_no
     return ways, onward
 
 
-@kernel
+@lean_kernel
 def _swap_required(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, pusher: int, puller: int, at: int, ahead: int) -> bool:
     """Would `pusher` at `at`, shoving `puller` at `ahead` before it, never find room to get past?"""
-    if slots[pusher] < 0:
+    row = slots[pusher]
+    if row < 0:
         return False
-    dist = pool[slots[pusher]]
     dead_end = False
-    while dist[ahead] < dist[at]:
+    while pool[row, ahead] < pool[row, at]:
         ways, onward = _ways_on(nbr, pool, slots, fixed, blocked, occ_now, at, ahead)
         if ways >= 2:
             return False
@@ -83,13 +88,13 @@ def _swap_required(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, 
             dead_end = True
             break
         at, ahead = ahead, onward
-    if slots[puller] < 0:
+    other = slots[puller]
+    if other < 0:
         return dead_end
-    other = pool[slots[puller]]
-    return other[at] < other[ahead] and (dist[at] == 0 or dist[ahead] < dist[at])
+    return pool[other, at] < pool[other, ahead] and (pool[row, at] == 0 or pool[row, ahead] < pool[row, at])
 
 
-@kernel
+@lean_kernel
 def _swap_possible(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, behind: int, at: int) -> bool:
     """Does retreating from `at`, away from `behind`, lead to a junction where two agents can pass?"""
     start = behind
@@ -103,18 +108,26 @@ def _swap_possible(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, 
     return False
 
 
-@kernel
+@lean_kernel
 def _leads(nbr: I32, cell: int, to: int) -> bool:
     """May `cell` be left to `to`? Not against a one-way lane."""
     return bool(nbr[cell, 0] == to or nbr[cell, 1] == to or nbr[cell, 2] == to or nbr[cell, 3] == to)
 
 
-@kernel
+@lean_kernel
 def _swap_partner(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, i: int, first: int) -> int:
-    """The agent that i must change places with before going on to `first`, or -1. It will be drawn into the cell of i, so
-    that it must be allowed to come there; along a one-way lane nobody comes the other way."""
+    """The agent that i must change places with before going on to `first`, its best cell, or -1. It will be drawn into
+    the cell of i, so that it must be allowed to come there; along a one-way lane nobody comes the other way."""
     here = now[i]
-    if first == here or slots[i] < 0:
+    met = False
+    for k in range(4):
+        met |= nbr[here, k] >= 0 and occ_now[nbr[here, k]] >= 0
+    if not met:
+        return -1
+    # Where two ways lead on from `first` nobody needs to swap with i or past it: who comes nearer by going there finds
+    # room, and as nothing is nearer to i's goal than `first`, i gives way to nobody. Most of the floor is like that.
+    ways, _ = _ways_on(nbr, pool, slots, fixed, blocked, occ_now, here, first)
+    if ways >= 2 and pool[slots[i], here] > 0:
         return -1
     j = occ_now[first]
     if j >= 0 and nxt[j] < 0 and _leads(nbr, first, here):
@@ -136,47 +149,88 @@ def _swap_partner(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, n
     return -1
 
 
-@kernel
-def _prepare(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, work: I32, rng: U64, i: int, pushed: bool, swap: bool) -> None:
-    """List i's candidates, best first: nearest to its goal, then unoccupied, then straight on, then by lot."""
+@lean_kernel
+def _key(far: int, taken: bool, turn: bool, number: int) -> int:
+    """Of two cells the better has the smaller key: nearest to the goal, then unoccupied, then straight on, then by lot
+    (bits that `_prepare` adds), then as listed."""
+    return int((np.int64(far) << FAR) | (np.int64(taken) << TAKEN) | (np.int64(turn) << TURN) | np.int64(number))
+
+
+@lean_kernel
+def _survey(nbr: I32, pool: I32, slots: I32, straight: I32, blocked: Bool, now: I32, occ_now: I32, keys: I64) -> None:
+    """The keys of all agents. Reading thousands of tables is mostly waiting for memory; without branches, and before
+    anyone decides, many of these reads are under way at once."""
+    for i in range(len(now)):
+        here = now[i]
+        row = max(slots[i], 0)
+        idle = slots[i] < 0
+        keys[i, 0] = _key(0 if idle else pool[row, here], False, False, 0)
+        for k in range(4):
+            cell = nbr[here, k]
+            inside = cell if cell >= 0 else here
+            far = 1 if idle else pool[row, inside]
+            key = _key(far, occ_now[inside] >= 0, inside != straight[i], k + 1)
+            keys[i, k + 1] = NO_CELL if cell < 0 or blocked[inside] else key
+
+
+@lean_kernel
+def _off_the_way(nbr: I32, depth: I32, now: I32, keys: I64, i: int) -> None:
+    """Have i, which has no goal and is pushed, prefer what lies less deep in a dead end."""
+    below = (np.int64(1) << FAR) - 1
+    keys[i, 0] = (np.int64(depth[now[i]]) << FAR) | (keys[i, 0] & below)
+    for k in range(4):
+        if keys[i, k + 1] != NO_CELL:
+            keys[i, k + 1] = (np.int64(depth[nbr[now[i], k]]) << FAR) | (keys[i, k + 1] & below)
+
+
+@lean_kernel
+def _lots(keys: I64, bits: int, i: int) -> None:
+    """Six random bits for each cell that i may go to."""
+    for k in range(5):
+        there = keys[i, k] != NO_CELL
+        keys[i, k] |= (bits & 63) << LOT if there else 0
+        bits = bits >> 6 if there else bits
+
+
+@lean_kernel
+def _sorted(a: int, b: int, c: int, d: int, e: int) -> tuple[int, int, int, int, int]:
+    """By nine comparisons without a branch: which way they go is chance, so that guesses would fail."""
+    a, b = min(a, b), max(a, b)
+    d, e = min(d, e), max(d, e)
+    c, e = min(c, e), max(c, e)
+    c, d = min(c, d), max(c, d)
+    a, d = min(a, d), max(a, d)
+    a, c = min(a, c), max(a, c)
+    b, e = min(b, e), max(b, e)
+    b, d = min(b, d), max(b, d)
+    b, c = min(b, c), max(b, c)
+    return a, b, c, d, e
+
+
+@lean_kernel
+def _prepare(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, work: I32, keys: I64, rng: U64, i: int, pushed: bool, swap: bool) -> None:
+    """List i's candidates, best first."""
     here = now[i]
-    keys = np.empty(5, dtype=np.int64)
+    if pushed and slots[i] < 0:
+        _off_the_way(nbr, depth, now, keys, i)
+    _lots(keys, random_bits(rng), i)
+    best = _sorted(keys[i, 0], keys[i, 1], keys[i, 2], keys[i, 3], keys[i, 4])
     count = 0
-    bits = random_bits(rng)
-    for k in range(-1, 4):
-        cell = here if k < 0 else nbr[here, k]
-        if cell < 0:
-            break
-        if k >= 0 and blocked[cell]:
-            continue
-        if slots[i] >= 0:
-            far = np.int64(pool[slots[i], cell])
-        elif pushed:
-            far = np.int64(depth[cell])
-        else:
-            far = np.int64(k >= 0)
-        taken, turn = np.int64(k >= 0 and occ_now[cell] >= 0), np.int64(k >= 0 and cell != straight[i])
-        key = (far << 8) | (taken << 7) | (turn << 6) | (bits & 63)
-        bits >>= 6
-        at = count
-        while at > 0 and keys[at - 1] > key:
-            keys[at] = keys[at - 1]
-            work[i, at] = work[i, at - 1]
-            at -= 1
-        keys[at] = key
-        work[i, at] = cell
-        count += 1
+    for key in best:
+        number = key & 7
+        work[i, count] = here if number == 0 else nbr[here, number - 1]
+        count += key != NO_CELL
     work[i, COUNT] = count
     work[i, CURSOR] = 0
     work[i, SWAP] = -1
-    if swap:
+    if swap and slots[i] >= 0 and work[i, 0] != here:
         work[i, SWAP] = _swap_partner(nbr, pool, slots, fixed, blocked, now, nxt, occ_now, i, work[i, 0])
     if work[i, SWAP] >= 0:
         for k in range(count // 2):
             work[i, k], work[i, count - 1 - k] = work[i, count - 1 - k], work[i, k]
 
 
-@kernel
+@lean_kernel
 def _closes_cycle(now: I32, nxt: I32, occ_now: I32, i: int, target: int) -> bool:
     """If i moved to `target`, would it and those ahead of it all wait for one another to leave?"""
     j = occ_now[target]
@@ -187,7 +241,7 @@ def _closes_cycle(now: I32, nxt: I32, occ_now: I32, i: int, target: int) -> bool
     return j == i
 
 
-@kernel
+@lean_kernel
 def _claim(work: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, rotate: bool, i: int) -> int:
     """Reserve i's next candidate that is still to be had. Returns the agent to push out of it, -1 if there
     is none, -2 if no candidate is left."""
@@ -205,7 +259,7 @@ def _claim(work: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, rotate: bo
     return -2
 
 
-@kernel
+@lean_kernel
 def _pull(blocked: Bool, work: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, rotate: bool, i: int) -> None:
     """After i moved away as the first half of a swap, draw its partner into the cell it leaves."""
     j = work[i, SWAP]
@@ -216,25 +270,25 @@ def _pull(blocked: Bool, work: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I
         occ_nxt[now[i]] = j
 
 
-@kernel
-def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: Bool, blocked: Bool, rotate: bool, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, stack: I32, rng: U64, root: int, swap: bool) -> bool:
+@lean_kernel
+def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, rotate: bool, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, keys: I64, stack: I32, rng: U64, root: int, swap: bool) -> bool:
     """Fix the next cell of `root` and of all agents it pushes; False if root could do nothing but collide."""
     top, outcome = 0, FRESH
     stack[0] = root
-    _prepare(nbr, pool, slots, depth, straight, fixed, blocked, now, nxt, occ_now, work, rng, root, False, swap)
     while top >= 0:
         i = stack[top]
         if outcome == MOVED:
             _pull(blocked, work, now, nxt, occ_now, occ_nxt, rotate, i)
             top -= 1
             continue
-        if outcome == STUCK:
+        if outcome == FRESH:
+            _prepare(nbr, pool, slots, depth, fixed, blocked, now, nxt, occ_now, work, keys, rng, i, top > 0, swap)
+        else:
             work[i, CURSOR] += 1
         pushed = _claim(work, now, nxt, occ_now, occ_nxt, rotate, i)
         if pushed >= 0:
             top += 1
             stack[top] = pushed
-            _prepare(nbr, pool, slots, depth, straight, fixed, blocked, now, nxt, occ_now, work, rng, pushed, True, swap)
             outcome = FRESH
         elif pushed == -1:
             outcome = MOVED
@@ -246,17 +300,10 @@ def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: B
     return outcome == MOVED
 
 
-@kernel
-def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: Bool, blocked: Bool, rotate: bool, order: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, stack: I32, rng: U64, plain: int = -1) -> bool:
-    """Decide every nxt[i] that is still -1, agents earlier in `order` first. Entries already set are kept
-    (the constraints of LaCAM); False if they leave some agent no cell.
-
-    plain: an agent decided without swaps, -1 = none. First in `order` and on a biconnected graph, it is sure
-    to get one step nearer its goal; the swap step forgoes that promise for what it does in practice.
-    rotate: may agents move round in a closed ring? Only where they really move in lockstep: of a plan
-    without rings each move can wait until the cell it enters has been left."""
+@lean_kernel
+def _decide_all(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, rotate: bool, order: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, keys: I64, stack: I32, rng: U64, plain: int) -> bool:
+    """`pibt_step` from where occ_now and keys are known; leaves occ_now and occ_nxt empty."""
     for i in range(len(now)):
-        occ_now[now[i]] = i
         if nxt[i] < 0 and fixed[i]:
             nxt[i] = now[i]
         if nxt[i] >= 0:
@@ -264,8 +311,7 @@ def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed:
     possible = True
     for i in order:
         if nxt[i] < 0 and not _decide(
-            nbr, pool, slots, depth, straight, fixed, blocked, rotate, now, nxt, occ_now, occ_nxt, work, stack, rng, i,
-            i != plain,
+            nbr, pool, slots, depth, fixed, blocked, rotate, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, i, i != plain
         ):
             possible = False
             break
@@ -278,6 +324,48 @@ def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed:
 
 
 @kernel
+def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: Bool, blocked: Bool, rotate: bool, order: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, stack: I32, rng: U64, plain: int = -1) -> bool:
+    """Decide every nxt[i] that is still -1, agents earlier in `order` first. Entries already set are kept
+    (the constraints of LaCAM); False if they leave some agent no cell.
+
+    plain: an agent decided without swaps, -1 = none. First in `order` and on a biconnected graph, it is sure
+    to get one step nearer its goal; the swap step forgoes that promise for what it does in practice.
+    rotate: may agents move round in a closed ring? Only where they really move in lockstep: of a plan
+    without rings each move can wait until the cell it enters has been left."""
+    keys = np.empty((len(now), 5), dtype=np.int64)
+    for i in range(len(now)):
+        occ_now[now[i]] = i
+    _survey(nbr, pool, slots, straight, blocked, now, occ_now, keys)
+    return _decide_all(
+        nbr, pool, slots, depth, fixed, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, plain
+    )
+
+
+@kernel
+def _by_rank(rank: I64, order: I32, spare: I32) -> None:
+    """Agents into `order`, highest rank (>= 0) first, of equal ones the lower number: a radix sort, because ranks are
+    small numbers and there are many of them."""
+    highest, lowest = np.int64(0), NO_CELL
+    for i in range(len(rank)):
+        highest, lowest = max(highest, rank[i]), min(lowest, rank[i])
+        order[i] = i
+    shift = 0
+    start = np.empty((1 << DIGIT) + 1, dtype=np.int32)
+    while (highest - lowest) >> shift > 0:
+        start[:] = 0
+        for i in range(len(rank)):
+            start[(((highest - rank[i]) >> shift) & ((1 << DIGIT) - 1)) + 1] += 1
+        for digit in range(1 << DIGIT):
+            start[digit + 1] += start[digit]
+        for i in order:
+            digit = ((highest - rank[i]) >> shift) & ((1 << DIGIT) - 1)
+            spare[start[digit]] = i
+            start[digit] += 1
+        order[:] = spare
+        shift += DIGIT
+
+
+@lean_kernel
 def _without_swaps(waited: int, patience: int) -> bool:
     """Swaps rarely fall into an endless dance. Who has waited for `patience` goes without them, for twice
     as long, then with them again for twice as long as that, and so on: on one of these turns it arrives."""
@@ -298,30 +386,33 @@ def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, heading: I32, turning:
     occ_now = np.full(len(nbr), -1, dtype=np.int32)
     occ_nxt = np.full(len(nbr), -1, dtype=np.int32)
     work = np.empty((agents, 8), dtype=np.int32)
+    keys = np.empty((agents, 5), dtype=np.int64)
     stack = np.empty(agents, dtype=np.int32)
+    order = np.empty(agents, dtype=np.int32)
+    rank = np.empty(agents, dtype=np.int64)
     held = fixed.copy()
-    key = np.empty(agents, dtype=np.int64)
     straight = np.full(agents, -1, dtype=np.int32)
     for step in range(len(paths) - 1):
         now, nxt = paths[step], paths[step + 1]
         for i in range(agents):
             straight[i] = now[i] + heading[i] if turning and heading[i] else -1
-            arrived = slots[i] >= 0 and pool[slots[i], now[i]] == 0
+            occ_now[now[i]] = i
+        _survey(nbr, pool, slots, straight, blocked, now, occ_now, keys)
+        for i in range(agents):
+            arrived = slots[i] >= 0 and keys[i, 0] >> FAR == 0
             held[i] |= arrived and dwell[i]
-            key[i] = i
             if arrived or slots[i] < 0:
-                waited[i] = 0
+                rank[i] = waited[i] = 0
             else:
-                key[i] -= (urgency[i] << (2 * PRIORITY_BITS)) + (waited[i] << PRIORITY_BITS)
+                rank[i] = (urgency[i] << PRIORITY_BITS) + waited[i]
                 waited[i] += 1
-        order = np.argsort(key, kind="mergesort").astype(np.int32)
+        _by_rank(rank, order, stack)
         nxt[:] = -1
         plain = -1
         if agents > 0 and _without_swaps(waited[order[0]], patience):
             plain = order[0]
-        pibt_step(
-            nbr, pool, slots, depth, straight, held, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, stack,
-            rng, plain,
+        _decide_all(
+            nbr, pool, slots, depth, held, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, plain
         )
         for i in range(agents):
             if turning and nxt[i] != now[i]:

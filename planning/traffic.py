@@ -25,13 +25,14 @@ class TrafficPlanner:
     step extends this to most one-wide dead ends (`distance.connectivity` names them). With one-way lanes the same holds
     where each move lies on a cycle of at least three cells (planning.graph_check)."""
 
-    def __init__(self, free: Bool, seed: int = 0, *, allow_rotation: bool = False) -> None:
+    def __init__(self, free: Bool, seed: int = 0, *, allow_rotation: bool = False, table_bytes: int = 64 << 20) -> None:
         self._free = as_grid(free)
-        self._tables = DistanceTables(self._free)
+        self._tables = DistanceTables(self._free, max_bytes=table_bytes)
         self._leave: U8 | None = None
         self._rotate = allow_rotation
         self._rng = seed_state(seed)
-        self._waited: dict[Hashable, int] = {}
+        self._names: list[Hashable] = []
+        self._waited: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._blocked_for: NDArray[np.int64] = np.zeros(self._free.size, dtype=np.int64)
         self._depth = self._dead_end_depth()
 
@@ -66,21 +67,20 @@ class TrafficPlanner:
             raise InputError("horizon", f"{horizon}", "at least 1")
         now = self._cells("starts", starts)
         count = len(now)
-        if len(np.unique(now)) != count:
+        if np.count_nonzero(np.bincount(now)) != count:
             raise InputError("starts", "two robots in one cell")
         targets = self._cells("goals", goals, count, none=True)
         shut = _flags("blocked", blocked, self._free.size)
-        keys = list(names) if names is not None else list(range(count))
+        keys: list[Hashable] = list(names if names is not None else range(count))
         urgency = np.zeros(count, np.int64) if priorities is None else np.asarray(priorities, np.int64)
         if len(keys) != count or len(urgency) != count:
             raise InputError("names" if len(keys) != count else "priorities", "wrong length", count)
+        if names is not None and keys != self._names and len(set(keys)) != count:
+            raise InputError("names", "two robots of one name")
 
         self._redirect(leave)
         self._tables.reprice(self._prices(shut if detours else np.zeros_like(shut), costs))
-        pool, slots = self._tables.rows(targets)
-        slots[slots >= 0] = np.where(
-            pool[slots[slots >= 0], now[slots >= 0]] < UNREACHABLE, slots[slots >= 0], -1
-        )
+        pool, slots = self._rows(now, targets)
         paths = np.empty((horizon + 1, count), dtype=np.int32)
         paths[0] = now
         limit = (1 << PRIORITY_BITS) - 1
@@ -97,21 +97,31 @@ class TrafficPlanner:
         self._leave = leave
         self._tables.redirect(neighbours_of(self._free, leave), sources_of(self._free, leave))
 
-    def _wait(self, keys: Sequence[Hashable], now: I32, targets: I32) -> NDArray[np.int64]:
+    def _rows(self, now: I32, targets: I32) -> tuple[I32, I32]:
+        """(pool, slots) as of DistanceTables.rows; -1 also where there is no way to the goal. Robots by the thousand share
+        goals: each is looked up once."""
+        goals, which = np.unique(targets, return_inverse=True)
+        pool, slots = self._tables.rows(goals)
+        slots = slots[which]
+        aiming = np.flatnonzero(slots >= 0)
+        slots[aiming[pool[slots[aiming], now[aiming]] >= UNREACHABLE]] = -1
+        return pool, slots
+
+    def _wait(self, keys: list[Hashable], now: I32, targets: I32) -> NDArray[np.int64]:
         """Calls since each robot last stood on its goal, this one included."""
-        arrived = (now == targets) | (targets < 0)
-        self._waited = {
-            key: 0 if there else self._waited.get(key, 0) + 1
-            for key, there in zip(keys, arrived.tolist(), strict=True)
-        }
-        waited = np.fromiter(self._waited.values(), dtype=np.int64, count=len(keys))
-        return np.minimum(waited, (1 << (PRIORITY_BITS - 1)) - 1)
+        if keys != self._names:
+            before = dict(zip(self._names, self._waited.tolist(), strict=True))
+            self._waited = np.array([before.get(key, 0) for key in keys], dtype=np.int64)
+            self._names = keys
+        self._waited = np.where((now == targets) | (targets < 0), 0, self._waited + 1)
+        return np.minimum(self._waited, (1 << (PRIORITY_BITS - 1)) - 1)
 
     def _prices(self, blocked: Bool, costs: ArrayLike | None) -> NDArray[np.int64] | None:
         """Cost of crossing each cell. That of a blocked one doubles with the time it has been blocked."""
+        if not blocked.any():
+            self._blocked_for[:] = 0
+            return None if costs is None else np.array(costs, np.int64).ravel()
         self._blocked_for = np.where(blocked, self._blocked_for + 1, 0)
-        if costs is None and not blocked.any():
-            return None
         base = np.ones(self._free.size, np.int64) if costs is None else np.asarray(costs, np.int64).ravel()
         patience = BLOCKED_COST << np.minimum(np.log2(np.maximum(self._blocked_for, 1)).astype(np.int64), 5)
         return np.where(blocked, np.minimum(base + patience, MAX_COST), base)
