@@ -110,9 +110,10 @@ def _meetings(
     before: NDArray[np.integer], after: NDArray[np.integer], step: int, following: bool, rotation: bool
 ) -> list[Violation]:
     """Conflicts between agents that enter cells which others leave in the same step."""
-    moving = np.flatnonzero(before != after).tolist()
-    was_in = {int(before[agent]): agent for agent in moving}
-    ahead = {agent: was_in[int(after[agent])] for agent in moving if int(after[agent]) in was_in}
+    moving = np.flatnonzero(before != after)
+    agents = moving.tolist()
+    was_in = dict(zip(before[moving].tolist(), agents, strict=True))
+    ahead = {agent: was_in[cell] for agent, cell in zip(agents, after[moving].tolist(), strict=True) if cell in was_in}
     found = []
     for agent, leader in ahead.items():
         if after[leader] == before[agent]:
@@ -149,11 +150,12 @@ def check_release(free: ArrayLike, held: Mapping[str, Sequence[int]]) -> list[Vi
     released to it, in driving order. Each must be free, next to the one before, and held by one robot."""
     grid = np.asarray(free, dtype=bool)
     width = grid.shape[1]
+    is_free = grid.tobytes()
     owner: dict[int, str] = {}
     found = []
     for robot, cells in held.items():
         for place, cell in enumerate(cells):
-            if not (0 <= cell < grid.size and grid.flat[cell]):
+            if not (0 <= cell < grid.size and is_free[cell]):
                 found.append(Violation("obstacle", (robot,), int(cell), place))
             if place:
                 previous = cells[place - 1]

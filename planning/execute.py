@@ -9,6 +9,7 @@ of joint steps without closed rings, somebody can always go: late robots cause w
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,10 +30,27 @@ class _Visit:
 
 @dataclass(slots=True)
 class _Track:
-    """One robot's visits: the cell where it stands, then those it will pass; the first `held` are its own."""
+    """One robot's visits: the cell where it stands, then those it will pass; the first `held` are its own.
+
+    Their cells are asked for several times a tick, and most robots get none and lose none: they are kept until `changed`."""
 
     visits: deque[_Visit]
     held: int = 1
+    _cells: tuple[int, ...] | None = None
+    _own: tuple[int, ...] | None = None
+
+    def changed(self) -> None:
+        self._cells = self._own = None
+
+    def cells(self) -> tuple[int, ...]:
+        if self._cells is None:
+            self._cells = tuple([visit.cell for visit in self.visits])
+        return self._cells
+
+    def own(self) -> tuple[int, ...]:
+        if self._own is None:
+            self._own = self.cells()[: self.held]
+        return self._own
 
 
 @dataclass
@@ -86,15 +104,20 @@ class ReleaseGraph:
 
     def held(self, robot: str) -> tuple[int, ...]:
         """The cell it stands in and those released ahead of it, in driving order."""
-        return tuple(visit.cell for visit in self._held_visits(robot))
+        return self._track(robot).own()
 
     def committed(self, robot: str) -> tuple[int, ...]:
         """All its cells: those it holds, then those planned behind robots that pass first."""
-        return tuple(visit.cell for visit in self._track(robot).visits)
+        return self._track(robot).cells()
 
     def end_cell(self, robot: str) -> int:
         """Where it will stop if nothing is added: the planner's start. No two robots share one."""
         return self._track(robot).visits[-1].cell
+
+    def head(self, cell: int) -> str:
+        """Who is to pass the cell first; "" if nobody is to."""
+        queue = self._queues.get(cell)
+        return queue[0].robot if queue else ""
 
     def left_behind(self, robot: str, reached_cells: int) -> None:
         """The robot now stands in the `reached_cells`-th cell released to it; those before are free."""
@@ -104,6 +127,7 @@ class ReleaseGraph:
         for _ in range(reached_cells):
             self._dequeue(track.visits.popleft())
         track.held -= reached_cells
+        track.changed()
 
     def withdraw(self, robot: str, keep: int) -> None:
         """Take back all cells beyond the first `keep` ahead of it, which the robot has confirmed not to
@@ -118,6 +142,8 @@ class ReleaseGraph:
         shut = self._flags(blocked)
         before = {robot: len(track.visits) for robot, track in self._tracks.items()}
         for robot, track in self._tracks.items():
+            if len(track.visits) == track.held:
+                continue
             pending = list(track.visits)[track.held :]
             for place, visit in enumerate(pending, start=track.held):
                 if shut[visit.cell]:
@@ -145,15 +171,17 @@ class ReleaseGraph:
         to be refused, nor does anyone who would enter the cell it then stays in: what is committed is always
         a sequence of joint steps from which the next plan can start."""
         standing = {self.end_cell(robot) for robot in self._tracks}
-        going = {r: k for k, r in enumerate(robots) if len(plan) and self.end_cell(r) == plan[0, k]}
-        for step in range(1, len(plan)):
+        first = plan[0].tolist() if len(plan) else []
+        going = {r for r, cell in zip(robots, first, strict=False) if self.end_cell(r) == cell}
+        for before, after in itertools.pairwise(plan):
             wants: dict[int, str] = {}
-            for robot, k in list(going.items()):
-                cell = int(plan[step, k])
-                if cell == plan[step - 1, k]:
+            moving = np.flatnonzero(after != before)
+            for k, cell, closed in zip(moving.tolist(), after[moving].tolist(), shut[after[moving]].tolist(), strict=True):
+                robot = robots[k]
+                if robot not in going:
                     continue
-                if shut[cell] or cell in wants or len(self._tracks[robot].visits) > self.lookahead:
-                    del going[robot]
+                if closed or cell in wants or len(self._tracks[robot].visits) > self.lookahead:
+                    going.discard(robot)
                 else:
                     wants[cell] = robot
             ready = [cell for cell in wants if cell not in standing]
@@ -162,20 +190,23 @@ class ReleaseGraph:
                 robot = wants.pop(cell)
                 left = self.end_cell(robot)
                 self._tracks[robot].visits.append(self._enqueue(robot, cell))
+                self._tracks[robot].changed()
                 standing.discard(left)
                 standing.add(cell)
                 if left in wants:
                     ready.append(left)
-            for robot in wants.values():
-                del going[robot]
+            going.difference_update(wants.values())
 
     def _release(self, shut: NDArray[np.bool_]) -> dict[str, list[int]]:
         released: dict[str, list[int]] = {}
         for robot, track in self._tracks.items():
+            if len(track.visits) == track.held:
+                continue
             for visit in list(track.visits)[track.held :]:
                 if self._queues[visit.cell][0] is not visit or shut[visit.cell]:
                     break
                 track.held += 1
+                track.changed()
                 released.setdefault(robot, []).append(visit.cell)
         return released
 
@@ -189,6 +220,7 @@ class ReleaseGraph:
             while len(track.visits) > length:
                 self._dequeue(track.visits.pop())
             track.held = min(track.held, length)
+            track.changed()
             last = track.visits[-1]
             queue = self._queues[last.cell]
             for visit in list(queue)[queue.index(last) + 1 :]:

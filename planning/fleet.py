@@ -87,6 +87,7 @@ class Fleet:
         self.graph = ReleaseGraph(site.free, lookahead=config.lookahead)
         self.robots: dict[str, Robot] = {}
         self.enrolled: list[str] = []
+        self._centres: dict[int, tuple[float, float]] = {}
         self._shut_until: dict[int, int] = {}
         self._stalled_until: dict[int, int] = {}
 
@@ -134,8 +135,15 @@ class Fleet:
 
     def _gap(self, info: RobotInfo, cell: int) -> float:
         """Distance of a robot from a cell's centre, in cells."""
-        x, y = self._site.centre(cell)
+        x, y = self._centre(cell)
         return math.hypot(info.pose.x_m - x, info.pose.y_m - y) / self._site.resolution_m
+
+    def _centre(self, cell: int) -> tuple[float, float]:
+        """x, y in m; worked out once for each cell, as it is asked for several times a step for every robot."""
+        found = self._centres.get(cell)
+        if found is None:
+            found = self._centres[cell] = self._site.centre(cell)
+        return found
 
     def _enrol(self, info: RobotInfo, now_ns: int) -> bool:
         """Give the robot the nearest open cell that nobody holds; False if there is none yet."""
@@ -175,7 +183,7 @@ class Fleet:
         if cells:
             self.graph.left_behind(robot.id, cells)
         entered = robot.withdrawn.get(info.reached_seq, robot.cell)
-        if self._gap(info, entered) < self._gap(info, robot.cell):
+        if entered != robot.cell and self._gap(info, entered) < self._gap(info, robot.cell):
             self._went_on(robot, info)
         robot.info = info
         robot.foreign &= info.mode in AT_WORK
@@ -347,7 +355,7 @@ class Fleet:
     def _append(
         self, robot: Robot, cell: int, action: str = "", action_id: str = "", dwell_s: float = 0.0, object_id: str = ""
     ) -> None:
-        x_m, y_m = self._site.centre(cell)
+        x_m, y_m = self._centre(cell)
         robot.pending.append(Waypoint(robot.next_seq, x_m, y_m, cell, action, action_id, dwell_s, object_id))
         robot.next_seq += 1
 

@@ -149,6 +149,14 @@ class Goals:
             front = reached
         return -1
 
+    def _nearest(self, cell: int, spots: Sequence[int]) -> int:
+        """The spot that is nearest to a cell, -1 if none can be reached. Without spots no table is made: crowds are asked
+        about one by one long after the last parking place is taken."""
+        if not spots:
+            return -1
+        steps = self._tables.to(cell)
+        return min((c for c in spots if steps[c] < UNREACHABLE), key=lambda c: (int(steps[c]), c), default=-1)
+
     def _park(self, idle: Sequence[Mover], taken: set[int], shut: Bool, stood_in: set[int]) -> dict[str, Goal]:
         """Each idle robot to the nearest free parking place, or to where it is in nobody's way. stood_in: cells of robots."""
         self._parked = {
@@ -158,12 +166,12 @@ class Goals:
         }  # fmt: skip
         out: dict[str, Goal] = {}
         used = taken | set(self._parked.values())
+        open_spots = [c for c in self._parkings if not shut[c]]
         for mover in sorted(idle, key=lambda m: m.robot):
             spot = self._parked.get(mover.robot)
             if spot is None:
-                steps = self._tables.to(mover.cell)
-                free = [c for c in self._parkings if c not in used and not shut[c] and steps[c] < UNREACHABLE]
-                spot = min(free, key=lambda c: (int(steps[c]), c), default=-1)
+                open_spots = [c for c in open_spots if c not in used]
+                spot = self._nearest(mover.cell, open_spots)
                 if spot < 0 and len(idle) > MANY_WAITING:  # a crowd stays where it is, but not before stations
                     spot = self._aside(mover.cell, used | stood_in, shut) if self._before_stations[mover.cell] else -1
                     used.add(spot)
