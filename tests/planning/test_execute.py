@@ -222,3 +222,31 @@ def test_on_biconnected_maps_every_robot_keeps_reaching_goals(name: str, seed: i
         for _ in range(1500):
             shift.tick()
         assert all(shift.reached[robot] > before[robot] for robot in shift.names)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_cells_that_are_kept_are_those_of_the_visits_whatever_happens(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    graph, traffic = row_of_five(), TrafficPlanner(np.ones((5, 5), dtype=bool), seed)
+    names = ["a", "b", "c", "d"]
+    for name, cell in zip(names, rng.permutation(25)[:4].tolist()):
+        graph.reset_robot(name, cell)
+
+    def kept_is_true() -> None:
+        for name, track in graph._tracks.items():
+            cells = tuple(visit.cell for visit in track.visits)
+            assert graph.committed(name) == cells and graph.held(name) == cells[: track.held]
+
+    for _ in range(12):
+        shut = rng.random(25) < 0.1
+        paths = traffic.plan([graph.end_cell(name) for name in names], rng.integers(0, 25, 4), blocked=shut, horizon=4)
+        graph.extend(names, paths, shut)
+        kept_is_true()
+        name = names[int(rng.integers(4))]
+        graph.left_behind(name, int(rng.integers(len(graph.held(name)))))
+        kept_is_true()
+        graph.withdraw(names[int(rng.integers(4))], int(rng.integers(3)))
+        kept_is_true()
+        graph.retract(rng.random(25) < 0.2)
+        kept_is_true()
