@@ -22,6 +22,7 @@ VERBS = {
     "bench": "measure against public benchmarks",
     "serve": "run the planning service",
     "order": "submit, cancel, list and watch orders",
+    "why": "say why an order or a robot is where it is",
     "train": "train the compact model",
     "eval": "measure the model on unseen worlds",
     "export": "export the model to ONNX",

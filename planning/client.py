@@ -13,6 +13,7 @@ import zmq
 from aislewise.errors import AislewiseError, InputError
 from aislewise.types import Order, OrderRecord, OrderState
 from planning import protocol as wire
+from planning.why import WhyResult
 
 T = TypeVar("T")
 
@@ -87,6 +88,10 @@ class PlanningClient:
         """Hands over a typed instruction; returns the id it runs under."""
         request = wire.Instruct(text=text, instruction_id=instruction_id or uuid.uuid4().hex)
         return self.request(request, wire.InstructResult).instruction_id
+
+    def why(self, subject: str, history: bool = False) -> WhyResult:
+        """Why an order or a robot is where it is. NotFoundError names near ids."""
+        return self.request(wire.Why(subject=subject, history=history), WhyResult)
 
     def request(self, request: wire.Request, kind: type[T]) -> T:
         """Sends any request and decodes its result as `kind`."""

@@ -32,6 +32,8 @@ from planning.sqlite import StoreError
 from planning.store import OrderStore
 from planning.traffic import TrafficPlanner
 from planning.ways import Ways
+from planning.why_book import Book
+from planning.why_floor import Floor
 
 __all__ = ["Planner", "PlannerConfig"]
 
@@ -47,7 +49,8 @@ class Planner:
         self, site: SiteMap, store: OrderStore, config: PlannerConfig = DEFAULTS, seed: int = 0
     ) -> None:
         self.site, self.config = site, config
-        self._ledger = Ledger(site, store, config)
+        self._book = Book(site, store)
+        self._ledger = Ledger(site, store, config, self._book.change)
         self._fleet = Fleet(site, config)
         self._obstacles = Obstacles(site, config)
         self._traffic = TrafficPlanner(site.free, seed)
@@ -74,6 +77,7 @@ class Planner:
     def step(self, world: WorldState, now_ns: int) -> Plan:
         """The next plan. Robots run what it releases, and nothing else."""
         self._decisions = []
+        self._book.look(world)
         self._hear(world.robots, now_ns)
         self._take_in(world, now_ns)
         blocked = self._obstacles.update(world, now_ns, self._ways.kept_out(to_s(now_ns))).with_wrecks(self._fleet.wrecks())
@@ -86,7 +90,11 @@ class Planner:
         goals = self._aim(shut)
         paths = self._drive(goals, shut, costs, now_ns)
         self._act(goals, now_ns)
-        return self._plan(world, paths, now_ns)
+        plan = self._plan(world, paths, now_ns)
+        self._book.close(
+            world, plan, goals, blocked, self._leave, self._waiting, self._fleet, self._ledger, self._power, self.config
+        )
+        return plan
 
     def reconfigure(self, config: PlannerConfig) -> None:
         """Other settings from the next step on; those that loads and waiting places rest on stay as they are."""
@@ -105,6 +113,11 @@ class Planner:
     def orders_by_state(self) -> Counter[str]:
         """Of the orders in work."""
         return Counter(job.state.value for job in self._ledger.jobs.values())
+
+    @property
+    def floor(self) -> Floor | None:
+        """The floor as the last step left it, for those who ask why; any thread may read it."""
+        return self._book.floor
 
     def waiting(self) -> dict[str, str]:
         """Order -> why nobody is on the way to it now."""
@@ -219,6 +232,7 @@ class Planner:
         )  # fmt: skip
         self._sequences, self._solver, self._waiting = kept | result.sequences, result.solver, result.waiting
         self._decisions += result.decisions
+        self._book.dispatched(self._sequences, result, self._ledger, self._fleet, self._power, now_ns)
         for robot, stops in self._sequences.items():
             for stop in stops:
                 order_id = self._ledger.loads[stop.load].order.order_id

@@ -94,11 +94,12 @@ class PlannerNode(ManagedNode):
     def start(self, site: SiteMap) -> None:
         """Everything that needs to know the site."""
         assert self.store is not None
-        self.planner = Planner(site, self.store, self.planner_config, self.settings.seed)
+        self.planner = planner = Planner(site, self.store, self.planner_config, self.settings.seed)
         self.handler = RequestHandler(self.store, site, self.now_ns)
         if self.settings.bind:
             self.service = PlanningService(
-                self.store, site, self._clients_clock, self.settings.bind, on_instruction=self.on_instruction
+                self.store, site, self._clients_clock, self.settings.bind, on_instruction=self.on_instruction,
+                floor=lambda: planner.floor,
             )
             self.service.start()
             self.get_logger().info(f"planning service at {self.service.endpoint}")

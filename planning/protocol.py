@@ -153,6 +153,13 @@ class Instruct(Request, tag="instruct"):
     instruction_id: str = ""
 
 
+class Why(Request, tag="why"):
+    """subject: id of an order or a robot; history: all decisions that are kept, not the last few."""
+
+    subject: str
+    history: bool = False
+
+
 class Time(Request, tag="time"):
     pass
 
@@ -175,6 +182,7 @@ OPS: dict[str, type[Request]] = {
         ListOrders,
         Events,
         Instruct,
+        Why,
         Time,
         Health,
         Hello,

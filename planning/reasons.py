@@ -17,7 +17,7 @@ import msgspec
 from aislewise.types import OrderRecord, OrderState
 
 Kind = Literal["order", "robot"]
-RING: Mapping[Kind, int] = {"order": 64, "robot": 256}
+RING: Mapping[Kind, int] = {"order": 64, "robot": 64}
 """Records kept of one order or robot; the newest replace the oldest."""
 KEPT_ORDERS = 20_000
 """Orders of which records are kept. Beyond that, those of the orders that have ended go, the oldest first."""

@@ -30,6 +30,8 @@ from aislewise.types import Order, OrderRecord, OrderState
 from planning import protocol as wire
 from planning.orders import OrderValidator, check_id, same_order
 from planning.store import OrderStore
+from planning.why import WhyResult, answer
+from planning.why_floor import Floor
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,9 @@ InstructionCallback = Callable[[str], str]
 """Takes a typed instruction, returns the id it runs under. Called in the service's thread: hand
 over and return. May raise AislewiseError, which the client then gets."""
 
+FloorCallback = Callable[[], Floor | None]
+"""The floor as the planner left it last. Called in the service's thread."""
+
 
 class RequestHandler:
     """One request in, one reply out; knows no sockets. Safe to call from several threads."""
@@ -54,8 +59,9 @@ class RequestHandler:
         clock: Clock,
         on_instruction: InstructionCallback | None = None,
         max_open_orders: int = wire.MAX_OPEN_ORDERS,
+        floor: FloorCallback = lambda: None,
     ) -> None:
-        self._store, self._site, self._clock = store, site, clock
+        self._store, self._site, self._clock, self._floor = store, site, clock, floor
         self._validate = OrderValidator(site)
         self._on_instruction = on_instruction
         self._max_open_orders = max_open_orders
@@ -70,6 +76,7 @@ class RequestHandler:
             wire.ListOrders: self._list,
             wire.Events: self._events,
             wire.Instruct: self._instruct,
+            wire.Why: self._why,
             wire.Time: lambda *_: wire.TimeResult(clock()),
             wire.Health: self._health,
             wire.Hello: self._hello,
@@ -180,6 +187,9 @@ class RequestHandler:
             raise ConflictError(f"instruction {key} was given before with a different text")
         return wire.InstructResult(answer)
 
+    def _why(self, request: wire.Why, _: wire.Encoding) -> WhyResult:
+        return answer(self._store, self._floor(), self._clock(), request.subject, request.history)
+
     def _health(self, *_: Any) -> wire.HealthResult:
         return wire.HealthResult(
             status=f"store: {self._store.trouble}" if self._store.trouble else "ok",
@@ -230,8 +240,9 @@ class PlanningService:
         bind: str = wire.DEFAULT_ENDPOINT,
         on_instruction: InstructionCallback | None = None,
         max_open_orders: int = wire.MAX_OPEN_ORDERS,
+        floor: FloorCallback = lambda: None,
     ) -> None:
-        self.handler = RequestHandler(store, site, clock, on_instruction, max_open_orders)
+        self.handler = RequestHandler(store, site, clock, on_instruction, max_open_orders, floor)
         self.endpoint = bind
         self._bind = bind
         self._stopping = threading.Event()

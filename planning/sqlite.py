@@ -82,6 +82,25 @@ def connect(path: Path) -> sqlite3.Connection:
     return db
 
 
+def connect_read_only(path: Path) -> sqlite3.Connection:
+    """A store's file of this release, also while a service owns it. Raises StoreError."""
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
+        try:
+            (owner,) = db.execute("PRAGMA application_id").fetchone()
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if owner != APPLICATION_ID:
+                raise StoreError(f"{path.name}: no store of orders")
+            if version != len(MIGRATIONS):
+                raise StoreError(f"{path.name}: schema version {version}; this release reads {len(MIGRATIONS)}")
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.Error as error:
+        raise StoreError(f"{path.name}: {error}") from error
+    return db
+
+
 def prepare(db: sqlite3.Connection, path: Path) -> None:
     """Checks the file before touching it, then brings it to WAL and to the present schema."""
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()

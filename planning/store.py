@@ -20,7 +20,7 @@ from aislewise.errors import ConflictError, InputError, NotFoundError
 from aislewise.types import Order, OrderRecord, OrderState
 from planning.orders import MAX_ID_LEN, OPEN_STATES, OrderEvent, advance, cancelled
 from planning.reasons import Kind, MemoryReasons, Reason, SqlReasons
-from planning.sqlite import StoreError, connect, own, prepare
+from planning.sqlite import StoreError, connect, connect_read_only, own, prepare
 
 Outcome = OrderRecord | ConflictError
 """What submit_many answers for one order."""
@@ -323,6 +323,17 @@ class SqliteStore:
         lines_done: int | None = None,
         why: Reason | None = None,
     ) -> OrderRecord:
+        try:
+            return self._transition(order_id, state, now_ns, reason, robot, lines_done, why)
+        except StoreError:
+            if why is None:
+                raise
+        # The disk may have room for the order and not for the reason: an order is not held up for that.
+        return self._transition(order_id, state, now_ns, reason, robot, lines_done, None)
+
+    def _transition(
+        self, order_id: str, state: OrderState, now_ns: int, reason: str, robot: str, lines_done: int | None, why: Reason | None
+    ) -> OrderRecord:
         with self._transaction() as db:
             old = self._get(db, order_id)
             new = self._keep(db, advance(old, state, now_ns, reason, robot, lines_done), old)
@@ -441,10 +452,56 @@ class SqliteStore:
     def _typed_errors(self) -> Iterator[None]:
         if self._closed:
             raise StoreError(f"{self.path.name}: the store is closed")
-        try:
+        with _typed_errors(self.path):
             yield
-        except (sqlite3.Error, msgspec.DecodeError) as error:
-            raise StoreError(f"{self.path.name}: {error}") from error
+
+
+class StoreReader:
+    """What is asked of a store's file to say why, whether or not a service owns it now; it changes nothing. A context
+    manager. Raises StoreError like SqliteStore."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._db = connect_read_only(self.path)
+
+    def get(self, order_id: str) -> OrderRecord:
+        rows = self._rows(f"SELECT {COLUMNS} FROM orders WHERE order_id = ?", order_id)
+        if not rows:
+            raise _not_found(order_id)
+        return _record(rows[0])
+
+    def newest(self, limit: int) -> Names:
+        return [name for (name,) in self._rows("SELECT order_id FROM orders ORDER BY seq DESC LIMIT ?", limit)]
+
+    def reasons(self, kind: Kind, subject: str) -> Reasons:
+        with _typed_errors(self.path):
+            return SqlReasons().of(self._db, kind, subject)
+
+    def explained(self, kind: Kind) -> Names:
+        with _typed_errors(self.path):
+            return SqlReasons().subjects(self._db, kind)
+
+    def last_ns(self) -> int:
+        """When an order changed last, 0 if none ever did: as late as the file is known to reach."""
+        return int(self._rows("SELECT coalesce(max(updated_ns), 0) FROM orders")[0][0])
+
+    def __enter__(self) -> StoreReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        with _typed_errors(self.path):
+            return self._db.execute(query, values).fetchall()
+
+
+@contextmanager
+def _typed_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, msgspec.DecodeError) as error:
+        raise StoreError(f"{path.name}: {error}") from error
 
 
 def _columns(record: OrderRecord) -> tuple[Any, ...]:

@@ -1,0 +1,186 @@
+"""Why: what is told is what was decided, it outlives the planner, and nothing is decided otherwise for it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from aislewise.errors import NotFoundError
+from aislewise.types import ObjectClass, TaskKind
+from planning.planner import Planner
+from planning.reasons import KEPT_ORDERS, RING, MemoryReasons, Reason
+from planning.sqlite import StoreError
+from planning.store import MemoryStore, SqliteStore, StoreReader
+from planning.why import WhyResult, answer
+
+
+def asked(loop: Any, subject: str, history: bool = False) -> WhyResult:
+    return answer(loop.store, loop.planner.floor, loop.floor.now_ns, subject, history)
+
+
+def told(result: WhyResult) -> str:
+    return " ".join(result.text)
+
+
+@pytest.fixture
+def loop(make: Any) -> Any:
+    """Three robots, eight orders."""
+    site = make.site()
+    row = 9 * site.width
+    orders = [make.order(f"o{k}", (f"face-{k % 5}-{k % 2}", f"station-{1 + k % 2}")) for k in range(8)]
+    return make.loop(site, [row, row + 4, row + 6], orders)
+
+
+def test_the_robot_named_is_the_one_that_has_the_order(loop: Any) -> None:
+    for _ in range(60):
+        plan = loop.step()
+        at_work = {t.order_id: r.robot for r in plan.robots for t in r.tasks if t.kind is not TaskKind.CHARGE}
+        for order_id, robot in at_work.items():
+            if loop.states()[order_id] == "DONE":
+                continue
+            result = asked(loop, order_id)
+            choice = [d for d in asked(loop, order_id, history=True).decisions if d.code in ("given", "moved")][-1]
+            assert choice.facts["robot"] == robot and result.text[0].startswith((robot, "It moved from"))
+            assert result.chain[0]["robot"] == robot
+            assert result.state["eta_p50_ns"] <= result.state["eta_p90_ns"]
+            assert robot == choice.facts["robot"] not in {rival["robot"] for rival in choice.facts["rivals"]}
+
+
+def test_the_arrival_told_is_that_of_the_dispatch(loop: Any) -> None:
+    plan = loop.step()
+    choices = [d for d in plan.decisions if d.subject.startswith("o")]
+    assert choices
+    for choice in choices:
+        (given,) = [d for d in asked(loop, choice.subject, history=True).decisions if d.code == "given"]
+        assert given.facts["arrival_s"] == choice.numbers["arrival, s"]
+        for rival in given.facts["rivals"]:
+            assert rival["alone_s"] == choice.numbers[f"{rival['robot']} alone, s"]
+
+
+def test_an_order_that_has_ended_says_how(loop: Any) -> None:
+    loop.run(1000)
+    assert set(loop.states().values()) == {"DONE"}
+    for order_id in loop.states():
+        result = asked(loop, order_id)
+        end = asked(loop, order_id, history=True).decisions[-1]
+        assert end.code == "done" and f"{end.facts['robot']} delivered it after" in told(result) and result.chain == []
+
+
+def test_a_blocked_order_names_the_object_and_who_saw_it(make: Any) -> None:
+    site = make.site()
+    loop = make.loop(site, [9 * site.width], [make.order("o", ("face-2-0", "station-1"))])
+    x, y = site.centre(site.places["face-2-0"].cell)
+    loop.known = {"objects": (make.seen("p1", ObjectClass.PALLET, (x, y)),)}
+    for _ in range(5):
+        loop.step()
+    result = asked(loop, "o")
+    assert "face-2-0 is blocked by pallet p1, which r0 saw at" in told(result) and "given up" in told(result)
+    assert result.state["seen_by"] == ["r0"] and result.state["waits"].startswith("BLOCKED")
+    loop.run(1000)
+    assert loop.states() == {"o": "UNROUTABLE"}
+    assert "It was given up after" in told(asked(loop, "o")) and "pallet p1" in told(asked(loop, "o"))
+
+
+def test_an_unknown_id_names_those_near_it(loop: Any) -> None:
+    loop.step()
+    with pytest.raises(NotFoundError, match=r"no order or robot 'o77'; near it are .*o7"):
+        asked(loop, "o77")
+    with pytest.raises(NotFoundError, match=r"robot 'z{64}'$"):
+        asked(loop, "z" * 10_000)
+
+
+def test_plans_are_the_same_without_the_book(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plans() -> list[bytes]:
+        site = make.site()
+        row = 9 * site.width
+        orders = [make.order(f"o{k}", (f"face-{k % 5}-{k % 2}", f"station-{1 + k % 2}")) for k in range(8)]
+        loop = make.loop(site, [row, row + 4, row + 6], orders)
+        loop.run(300)
+        return [msgspec.json.encode(plan) for plan in loop.plans]
+
+    with_book = plans()
+    for name in ("_dispatched", "_floor"):
+        monkeypatch.setattr(f"planning.why_book.Book.{name}", None)
+    assert plans() == with_book
+
+
+def test_decisions_outlive_the_planner_and_are_read_without_one(make: Any, tmp_path: Path) -> None:
+    site = make.site()
+    path = tmp_path / "o.db"
+    with closing(SqliteStore(path)) as store:
+        loop = make.loop(site, [9 * site.width], [])
+        store.submit(make.order("o", ("face-2-0", "station-1")), 0)
+        loop.store, loop.planner = store, Planner(site, store)
+        loop.run(200)
+        before = asked(loop, "o", history=True)
+        with StoreReader(path) as reader:  # while the service owns it
+            assert answer(reader, None, 1, "o", True).decisions == before.decisions
+    assert before.decisions[-1].code == "done"
+    with StoreReader(path) as reader:
+        again = answer(reader, None, reader.last_ns(), "o", history=True)
+        assert again.decisions == before.decisions and again.text == before.text and not again.live
+        assert next(d.code for d in answer(reader, None, 1, "r0").decisions) == "told"
+        with pytest.raises(NotFoundError):
+            answer(reader, None, 1, "nobody")
+    with closing(SqliteStore(path)) as store:
+        assert answer(store, Planner(site, store).floor, 1, "o", history=True).decisions == before.decisions
+
+
+def test_other_files_are_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"no database" * 1000)
+    for name in ("text", "missing"):
+        with pytest.raises(StoreError, match=name):
+            StoreReader(tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == ["text"]
+
+
+class TestKept:
+    @pytest.mark.parametrize("kind", ["memory", "sqlite"])
+    def test_the_newest_of_each_subject(self, kind: str, tmp_path: Path) -> None:
+        store: Any = MemoryStore() if kind == "memory" else SqliteStore(tmp_path / "o.db")
+        for batch in range(5):
+            store.explain([Reason("robot", name, k, "idle", {"k": k}) for k in range(batch * 40, batch * 40 + 40) for name in "ab"])
+        for name in "ab":
+            assert [r.stamp_ns for r in store.reasons("robot", name)] == list(range(200 - RING["robot"], 200))
+        assert store.explained("robot") == ["a", "b"] and store.reasons("order", "a") == []
+        store.close()
+
+    def test_of_ended_orders_the_oldest_go_first(self, make: Any) -> None:
+        assert KEPT_ORDERS >= 1000
+        store, reasons = MemoryStore(), MemoryReasons(kept=20)
+        for k in range(30):
+            store.submit(make.order(f"o{k}", ("face-0-0", "station-1")), k)
+            if k % 2:
+                store.request_cancel(f"o{k}", k)
+                store.transition(f"o{k}", store.get(f"o{k}").state.CANCELLED, k)
+            reasons.add([Reason("order", f"o{k}", k, "waits")], store._records)
+        left = reasons.subjects("order")
+        assert len(left) == 20 and {f"o{k}" for k in range(0, 30, 2)} <= set(left) and "o29" in left
+
+
+def test_a_store_that_takes_no_reasons_still_takes_orders(loop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(MemoryStore, "explain", full)
+    for _ in range(10):
+        loop.step()
+    assert asked(loop, "o0").text and asked(loop, "r0").decisions == []
+    monkeypatch.undo()
+    loop.step()
+    assert asked(loop, "r0").decisions, "what waited is written once that is possible"
+    loop.run(1000)
+    assert set(loop.states().values()) == {"DONE"}
+
+
+def test_a_reason_that_cannot_be_kept_holds_no_order_up(make: Any, tmp_path: Path) -> None:
+    with closing(SqliteStore(tmp_path / "o.db")) as store:
+        order = make.order("o", ("face-0-0", "station-1"))
+        state = store.submit(order, 0).state.PLANNED
+        store._writer.execute("DROP TABLE reasons")
+        assert store.transition("o", state, 1, why=Reason("order", "o", 1, "given")).state is state
+        assert store.get("o").state is state and store.trouble == ""
