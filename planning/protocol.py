@@ -362,7 +362,7 @@ _FIELD_OF = {"CONFLICT": "order_id", "NOT_FOUND": "order_id", "BAD_STATE": "orde
 def error_body(error: AislewiseError) -> ErrorBody:
     if isinstance(error, InputError):
         return ErrorBody(error.code, error.message, error.field, error.limit)
-    return ErrorBody(error.code, str(error), _FIELD_OF.get(error.code, ""))
+    return ErrorBody(error.code, str(error), getattr(error, "field", _FIELD_OF.get(error.code, "")))
 
 
 def typed_error(body: ErrorBody) -> AislewiseError:

@@ -13,11 +13,12 @@ from aislewise.types import OrderRecord, OrderState
 from planning.orders import MAX_ID_LEN
 from planning.reasons import Kind, Reason, latest
 from planning.why_floor import AT_EASE, Floor, chain, sighting
-from planning.why_words import decided, link, seconds, seen, since, waiting
+from planning.why_words import decided, link, listed, seconds, seen, since, waiting
 
 SHOWN = 5
 """Decisions that are told when the whole history is not asked for."""
 NEAR_AMONG, NEAR_SHOWN = 1000, 3
+CUT_OFF = ("is shut", "is cut off")
 NOT_TOLD = frozenset({"planned", "assigned", "taken_up", "waits"})
 """Codes of an order's records that say nothing beyond its present state, unless the history is asked for."""
 
@@ -29,6 +30,12 @@ class Asked(Protocol):
     def reasons(self, kind: Kind, subject: str) -> list[Reason]: ...
     def explained(self, kind: Kind) -> list[str]: ...
     def newest(self, limit: int) -> list[str]: ...
+
+
+class UnknownSubjectError(NotFoundError):
+    """Neither an order nor a robot."""
+
+    field = "subject"
 
 
 class Decided(Struct):
@@ -71,7 +78,7 @@ def answer(store: Asked, floor: Floor | None, now_ns: int, subject: str, history
     robots = {*store.explained("robot"), *(floor.bodies if floor is not None else ())}
     near = difflib.get_close_matches(name, [*store.newest(NEAR_AMONG), *sorted(robots)], NEAR_SHOWN)
     hint = f"; near it are {', '.join(near)}" if near else ""
-    raise NotFoundError(f"no order or robot {name[:MAX_ID_LEN]!r}{hint}")
+    raise UnknownSubjectError(f"no order or robot {name[:MAX_ID_LEN]!r}{hint}")
 
 
 # --- orders -----------------------------------------------------------------------------------
@@ -127,11 +134,10 @@ def _open(
     if floor is not None and robot in floor.bodies:
         links = chain(floor, robot)
         text += _progress(order.order_id, robot, floor, now_ns, state)
-        text += [link(item, now_ns, first=k == 0) for k, item in enumerate(links)]
+        text += [link(item, now_ns) for item in links]
     if order.due_ns:
         state["due_ns"] = order.due_ns
-        left_s = (order.due_ns - now_ns) / 1e9
-        text.append(f"It is due in {seconds(left_s)}." if left_s >= 0 else f"It was due {seconds(-left_s)} ago.")
+        text.append(_due(order.due_ns, state.get("eta_p50_ns", 0), now_ns))
     return text, links
 
 
@@ -140,6 +146,12 @@ def _waits(order_id: str, reason: str, floor: Floor, now_ns: int, state: dict[st
     since_ns = floor.since_ns.get(order_id, floor.stamp_ns)
     state |= {"waits": reason, "waits_since_ns": since_ns} | facts
     text = [f"It has waited for {since(since_ns, now_ns)}: {waiting(reason)}{seen(facts)}."]
+    if reason.startswith("NO_ROBOT") and (unfit := floor.unfit()):
+        state["unfit"] = unfit
+        text.append(f"No new work is taken by {listed([f'{robot} ({why})' for robot, why in unfit.items()])}.")
+    if reason.endswith(CUT_OFF) and (walls := floor.walls(reason)):
+        state["walls"] = walls
+        text.append(f"In the way there: {listed([by + seen(sighting(floor.objects, by)) for by in walls])}.")
     if floor.waits[order_id][1]:
         text.append(f"It is given up when that has lasted for {seconds(floor.given_up_s)}.")
     return text
@@ -159,6 +171,12 @@ def _progress(order_id: str, robot: str, floor: Floor, now_ns: int, state: dict[
     return text
 
 
+def _due(due_ns: int, eta_ns: int, now_ns: int) -> str:
+    left_s, late_s = (due_ns - now_ns) / 1e9, (eta_ns - due_ns) / 1e9
+    due = f"It is due in {seconds(left_s)}" if left_s >= 0 else f"It was due {seconds(-left_s)} ago"
+    return f"{due}: it will be {seconds(late_s)} late." if late_s > 0 else f"{due}."
+
+
 # --- robots -----------------------------------------------------------------------------------
 
 
@@ -166,15 +184,14 @@ def _robot(name: str, reasons: Sequence[Reason], floor: Floor | None, now_ns: in
     body = floor.bodies.get(name) if floor is not None else None
     told = _decided(reasons if history else reasons[-SHOWN:])
     if floor is None or body is None:
-        text = ["No planner tells what it does now; this is what was written down of it."]
-        return WhyResult("robot", name, now_ns, False, text, decisions=told)
+        known = "It is not on the floor now" if floor is not None else "No planner tells what it does now"
+        text = [f"{known}; this is what was written down of it."]
+        return WhyResult("robot", name, now_ns, floor is not None, text, decisions=told)
     links = chain(floor, name)
     if links[0]["code"] in AT_EASE and links[0]["code"] != "stopped":
         links = links[:1]
-    text = [link(item, now_ns, first=k == 0) for k, item in enumerate(links)]
-    tasks = [
-        {"do": t.kind.value, "order": t.order_id, "place": t.place} for t in body.plan.tasks
-    ]  # fmt: skip
+    text = [link(item, now_ns) for item in links]
+    tasks = [{"do": t.kind.value, "order": t.order_id, "place": t.place} for t in body.plan.tasks]
     orders = list(dict.fromkeys(t.order_id for t in body.plan.tasks if t.order_id))
     if orders[1:]:
         text.append(f"After {orders[0]} it serves {', '.join(orders[1:])}.")

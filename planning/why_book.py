@@ -49,6 +49,7 @@ class Book:
         self._given: dict[str, str] = {}
         self._news: dict[str, tuple[str, dict[str, Any]]] = {}
         self._waits_since: dict[str, int] = {}
+        self._changes: dict[str, tuple[tuple[Any, ...], Reason]] = {}
         self._cells: dict[str, tuple[int, int]] = {}
         self._said: dict[str, tuple[Any, ...]] = {}
         self._spoken: dict[str, tuple[Any, ...]] = {}
@@ -116,7 +117,16 @@ class Book:
         return "cheaper" if power.may_work(robot) else f"its battery is at {robot.info.battery:.0%}"
 
     def change(self, change: Change) -> Reason:
-        """Why an order changes its state."""
+        """Why an order changes its state. What is tried again or changes nothing, which is most of it, has its answer already."""
+        said = change.state, change.reason, change.robot, change.lines_done
+        last = self._changes.get(change.order_id)
+        if last is None or last[0] != said:
+            self._changes[change.order_id] = last = said, self._explained(change)
+        if change.state.final:
+            del self._changes[change.order_id]
+        return last[1]
+
+    def _explained(self, change: Change) -> Reason:
         code, facts = self._story(change, self._jobs.get(change.order_id))
         facts = facts | {"state": change.state.value}
         facts |= {key: value for key, value in (("robot", change.robot), ("said", change.reason)) if value and key not in facts}
@@ -185,7 +195,7 @@ class Book:
             halted = not robot_plan.released and robot_plan.horizon
             bodies[name] = Body(
                 name, robot.cell, here[1], robot.info, robot_plan, goals.get(name), robot.able, robot.online,
-                not power.may_work(robot), fleet.settling(robot, now_ns),
+                not power.may_work(robot), not robot_plan.released and fleet.settling(robot, now_ns),
                 fleet.graph.head(robot_plan.horizon[0]) if halted else "",
             )  # fmt: skip
         self._cells = cells

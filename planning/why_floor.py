@@ -107,6 +107,29 @@ class Floor:
                 return min(ahead, key=lambda other: int(steps[other]))
         return -1
 
+    def unfit(self) -> dict[str, str]:
+        """Robots that take no new work, and why."""
+        return {
+            b.robot: f"battery at {b.info.battery:.0%}" if b.able else b.info.problem or "silent"
+            for b in self.bodies.values() if b.low or not b.able
+        }  # fmt: skip
+
+    def walls(self, reason: str) -> list[str]:
+        """What stands between the place that a reason names and the rest of the floor."""
+        cell = next((p.cell for p in self.site.places.values() if p.id in reason.split()), -1)
+        if cell < 0:
+            return []
+        standing, nbr = self.blocked.standing, neighbours_of(self.site.free)
+        inside = _steps(self._ways[0][1], cell) < UNREACHABLE
+        between: dict[str, list[bool]] = {}
+        for wall in np.flatnonzero(standing).tolist():
+            beside = [other for other in nbr[wall].tolist() if other >= 0]
+            sides = {bool(inside[other]) for other in beside if not standing[other]}
+            if True in sides:
+                between.setdefault(self.blocked.why.get(wall, "an obstacle"), []).append(False in sides)
+        # Things side by side may shut a way together, none of them touching both sides.
+        return [by for by, both in between.items() if any(both)] or list(between)
+
     def eta_ns(self, order_id: str) -> tuple[int, int] | None:
         """When the order's robot is to have brought it, in the middle and in nine of ten cases: its part of the way to the
         end of all the robot's tasks. None if nobody has it."""
@@ -188,12 +211,12 @@ def _ahead(floor: Floor, body: Body, goal: int) -> dict[str, Any]:
         return {"code": "no_way"}
     facts = {"ahead_at": floor.site.centre(cell)}
     holder = floor.holders.get(cell, "")
-    if holder and holder != body.robot and floor.bodies[holder].able:
+    if holder and holder != body.robot:
         return {"code": "held", "for": holder} | facts
     if floor.blocked.standing[cell]:
         by = floor.blocked.why.get(cell, "an obstacle")
         facts |= {"by": by} | sighting(floor.objects, by)
-        return {"code": "shut"} | facts | ({"for": holder} if holder and holder != body.robot else {})
+        return {"code": "shut"} | facts
     if floor.blocked.passing[cell]:
         return {"code": "mover"} | facts | _mover(floor, cell)
     if floor.refused:

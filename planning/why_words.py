@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from planning.why_floor import STANDS_NS
+
 Facts = Mapping[str, Any]
 
 VERBS = {"pick": "to pick", "drop": "to deliver", "charge": "to charge"}
+NAMED = 3
+"""Robots that are named of many."""
 DOING = {"pick": "picks", "drop": "delivers", "charge": "charges"}
 
 
@@ -40,7 +44,7 @@ def decided(code: str, facts: Facts, ago: str = "") -> str:
         case "waits":
             return f"It waits: {waiting(said)}{seen(facts)}."
         case "begun":
-            return f"{robot or 'A robot'} began to pick it: from then on no other robot could have it."
+            return f"{robot or 'A robot'} was sent the pick; from then on it was to bring it and no other."
         case "lines_done":
             return f"{facts['lines_done']} of {facts['lines']} lines were delivered."
         case "done" | "cancelled" | "failed" | "unroutable":
@@ -50,7 +54,7 @@ def decided(code: str, facts: Facts, ago: str = "") -> str:
         case "idle":
             return "It had no more work."
         case "stands":
-            return " ".join(link(item, 0, first=k == 0) for k, item in enumerate(facts["chain"]))
+            return " ".join(link(item, 0) for item in facts["chain"])
         case "turn_back":
             return f"Turned back: {said}."
         case "left_out":
@@ -64,6 +68,8 @@ def decided(code: str, facts: Facts, ago: str = "") -> str:
 def waiting(reason: str) -> str:
     """The planner's word on why nobody serves an order, without its code."""
     code, _, text = reason.partition(": ")
+    if code == "ROBOT_LOST":
+        return f"its robot was lost ({text})"
     if code == "BLOCKED":
         place, _, by = text.partition(" by ")
         return f"{place} is blocked by {by}" if by else text
@@ -72,17 +78,17 @@ def waiting(reason: str) -> str:
 
 def seen(facts: Facts) -> str:
     by = facts.get("seen_by")
-    return f", which {_list(by)} saw at {_xy(facts['seen_at'])}" if by else ""
+    return f", which {listed(by)} saw at {_xy(facts['seen_at'])}" if by else ""
 
 
-def link(facts: Facts, now_ns: int, first: bool = False) -> str:
+def link(facts: Facts, now_ns: int) -> str:
     """One robot of a chain. now_ns: 0 leaves out for how long."""
     robot, other = facts["robot"], facts.get("for", "")
     code = facts["code"]
     if code == "ring":
         return f"{robot} is in the ring already: each waits for the next until the planner breaks it."
-    for_s = f" for {since(facts['since_ns'], now_ns)}" if now_ns else ""
-    stands = f"{robot} has stood at {_xy(facts['at'])}{for_s}" if first and now_ns else f"{robot} stands at {_xy(facts['at'])}{for_s}"
+    long = now_ns - facts.get("since_ns", now_ns) >= STANDS_NS
+    stands = f"{robot} has stood at {_xy(facts['at'])} for {since(facts['since_ns'], now_ns)}" if long else f"{robot} waits at {_xy(facts['at'])}"
     way = f" on its way {_task(facts)}" if facts.get("do") else " on its way to park"
     because = _why_it_stands(code, facts, other, now_ns)
     if because:
@@ -186,7 +192,7 @@ def _task(facts: Facts) -> str:
 
 
 def _of_order(facts: Facts) -> str:
-    return f" order {facts['order']}" if facts.get("order") else ""
+    return f" {facts['order']}" if facts.get("order") else ""
 
 
 def _then(facts: Facts) -> str:
@@ -202,5 +208,7 @@ def _xy(at: Sequence[float]) -> str:
     return f"({at[0]:g}, {at[1]:g})"
 
 
-def _list(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    if len(names) > NAMED:
+        names = [*names[: NAMED - 1], f"{len(names) - NAMED + 1} others"]
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)

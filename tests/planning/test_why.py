@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -184,3 +186,67 @@ def test_a_reason_that_cannot_be_kept_holds_no_order_up(make: Any, tmp_path: Pat
         store._writer.execute("DROP TABLE reasons")
         assert store.transition("o", state, 1, why=Reason("order", "o", 1, "given")).state is state
         assert store.get("o").state is state and store.trouble == ""
+
+
+def test_a_chain_leads_to_its_root(make: Any) -> None:
+    """Robots go the same way down an aisle one wide, and the first hardly moves."""
+    site = make.site(depth=10)
+    col, starts = 4, [5, 8, 10]
+    loop = make.loop(
+        site, [row * site.width + col for row in starts], [make.order(f"o{k}", ("face-2-0", "station-1")) for k in range(3)]
+    )
+    loop.floor.pace = lambda robot, waypoint: 1000 if robot == "r0" else 1
+    for _ in range(20):
+        loop.step()
+    floor = loop.planner.floor
+    for name, body in floor.bodies.items():
+        links = asked(loop, name).chain
+        assert links[0]["robot"] == name and links[0]["at"] == site.centre(body.cell)
+        for link, after in itertools.pairwise(links):
+            assert link["for"] == after["robot"]
+            if link["code"] == "held":
+                ahead = site.cell_at(*link["ahead_at"])
+                assert floor.holders[ahead] == link["for"] and ahead != body.cell
+        assert "for" not in links[-1]
+    assert any(len(asked(loop, name).chain) > 1 for name in floor.bodies)
+
+
+def test_a_way_that_is_shut_names_what_shuts_it(make: Any) -> None:
+    site = make.site()
+    loop = make.loop(site, [9 * site.width], [make.order("o", ("face-2-0", "station-1"))])
+    ends = [(4.5, 2.5), (4.5, 7.5)]  # of the aisle, beyond both its faces
+    loop.known = {"objects": tuple(make.seen(f"p{k}", ObjectClass.PALLET, xy) for k, xy in enumerate([*ends, (8.5, 4.5)]))}
+    for _ in range(3):
+        loop.step()
+    result = asked(loop, "o")
+    assert result.state["walls"] == ["pallet p0", "pallet p1"], "and not the pallet in another aisle"
+    assert "In the way there: pallet p0, which r0 saw at (4.5, 2.5) and pallet p1" in told(result)
+
+
+def test_robots_that_take_no_work_are_named(make: Any) -> None:
+    site = make.site()
+    loop = make.loop(site, [9 * site.width], [make.order("o", ("face-2-0", "station-1"))])
+    loop.floor.robots["r0"].battery = 0.05
+    loop.step()
+    assert "No new work is taken by r0 (battery at 5%)" in told(asked(loop, "o"))
+
+
+def test_it_may_be_asked_while_the_planner_steps(loop: Any) -> None:
+    loop.step()
+    failed: list[BaseException] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not done.wait(0.001):
+                for subject in ("o0", "o5", "r0", "r1", "r2"):
+                    assert asked(loop, subject).text
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    loop.run(30)
+    done.set()
+    thread.join()
+    assert not failed
