@@ -15,7 +15,7 @@ from rosgraph_msgs.msg import Clock
 
 from aislewise import messages, topics, visual
 from aislewise.clock import to_ns
-from aislewise.errors import StateError
+from aislewise.errors import NotFoundError, StateError
 from aislewise.node import AislewiseNode
 from aislewise.types import GroundedInstruction, GroundingStatus, Instruction, OrderState
 from planning.client import PlanningClient
@@ -97,6 +97,19 @@ def test_orders_come_over_zeromq_and_are_carried_out(floor: Floor, make: Any) ->
     submit(floor, make)
     floor.run(400, lambda: done(floor))
     assert done(floor) and floor.routes and not floor.floor.violations
+
+
+def test_why_is_answered_from_the_plan_in_force(floor: Floor, make: Any) -> None:
+    submit(floor, make)
+    floor.run(10)
+    assert floor.node.service is not None and floor.node.plan is not None
+    at_work = {t.order_id: r.robot for r in floor.node.plan.robots for t in r.tasks}
+    with PlanningClient(floor.node.service.endpoint) as client:
+        order, robot = client.why("o", history=True), client.why(at_work["o"])
+        with pytest.raises(NotFoundError, match="near it are o"):
+            client.why("oo")
+    assert order.live and order.chain[0]["robot"] == at_work["o"] == robot.id
+    assert "given" in {d.code for d in order.decisions} and robot.state["tasks"][0]["order"] == "o"
 
 
 def test_while_inactive_nothing_is_released_and_orders_are_still_accepted(floor: Floor, make: Any) -> None:
