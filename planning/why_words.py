@@ -165,7 +165,7 @@ def _busy(rival: Facts) -> str:
     if "battery" in rival:
         return f"its battery is at {rival['battery']:.0%}"
     stops = rival["stops"]
-    return f"has {_count(stops, 'other stop')} to make" if stops else "the plan as a whole costs less so"
+    return f"has {_count(stops, 'other stop')} to make" if stops else "the plan as a whole costs less without it"
 
 
 def _left(facts: Facts) -> str:
