@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli import bench_assign, bench_lifelong, bench_pdptw
+from cli import bench_assign, bench_batching, bench_lifelong, bench_pdptw
 
 
 def add(subparsers: Any) -> None:
@@ -29,6 +29,7 @@ def add(subparsers: Any) -> None:
     p.add_argument("--json", metavar="FILE")
     p.set_defaults(func=mapf)
     bench_assign.add(kinds)
+    bench_batching.add(kinds)
     bench_lifelong.add(kinds)
     bench_pdptw.add(kinds)
 
