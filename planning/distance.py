@@ -6,7 +6,7 @@ share an edge. All tables are int32 over the H * W cells, so that kernels need o
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,6 +22,7 @@ Bool = NDArray[np.bool_]
 
 UNREACHABLE = 1 << 28  # in tables: larger than any real distance, and safe to add to
 MAX_COST = 255  # of entering one cell
+MUCH, BEHIND = 8, 16  # part of all cells, and number of changes, beyond which tables are computed anew
 
 
 def neighbours(free: Bool) -> I32:
@@ -117,11 +118,124 @@ def _fill(sources: I32, cost: I32, goals: I32, slots: I32, pool: I32) -> None:
             dijkstra(sources, cost, goals[k], pool[slots[k]])
 
 
+@kernel
+def _push(heap: NDArray[np.int64], size: int, key: int) -> int:
+    at = size
+    while at > 0 and heap[(at - 1) // 2] > key:
+        heap[at] = heap[(at - 1) // 2]
+        at = (at - 1) // 2
+    heap[at] = key
+    return size + 1
+
+
+@kernel
+def _pop(heap: NDArray[np.int64], size: int) -> int:
+    """Take the least key, heap[0], out; the new size."""
+    size -= 1
+    key, at = heap[size], 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = key
+    return size
+
+
+@kernel
+def _repair(nbr: I32, sources: I32, cost: I32, changed: I32, goals: I32, slots: I32, pool: I32) -> None:
+    """Bring the tables of `goals` up to date after the ways out of the cells `changed` have changed.
+
+    Ramalingam and Reps (J. Algorithms 21, 1996): first what has lost every neighbour that explains its distance, then
+    distances of these, and of what got nearer, from the rim inwards."""
+    cells = pool.shape[1]
+    lost = np.zeros(cells, dtype=np.bool_)
+    stack = np.empty(cells, dtype=np.int32)
+    asked = np.zeros(cells, dtype=np.bool_)
+    gone = np.empty(cells, dtype=np.int32)
+    heap = np.empty(5 * cells + 1, dtype=np.int64)
+    for g in range(len(goals)):
+        dist, goal = pool[slots[g]], goals[g]
+        top, count = 0, 0
+        for cell in changed:
+            if dist[cell] < UNREACHABLE and cell != goal:
+                stack[top] = cell
+                asked[cell] = True
+                top += 1
+        while top > 0:
+            top -= 1
+            cell = stack[top]
+            asked[cell] = False
+            if lost[cell]:
+                continue
+            step = cost[cell] if len(cost) else 1
+            held = False
+            for k in range(4):
+                other = nbr[cell, k]
+                if other < 0:
+                    break
+                if not lost[other] and dist[other] + step == dist[cell]:
+                    held = True
+                    break
+            if held:
+                continue
+            lost[cell] = True
+            gone[count] = cell
+            count += 1
+            for k in range(4):
+                other = sources[cell, k]
+                if other < 0:
+                    break
+                rise = cost[other] if len(cost) else 1
+                if other != goal and not lost[other] and not asked[other] and dist[other] == dist[cell] + rise:
+                    stack[top] = other
+                    asked[other] = True
+                    top += 1
+        for x in range(count):
+            dist[gone[x]] = UNREACHABLE
+            lost[gone[x]] = False
+        size = 0
+        for x in range(count + len(changed)):
+            cell = gone[x] if x < count else changed[x - count]
+            if cell == goal:
+                continue
+            least = dist[cell]
+            for k in range(4):
+                other = nbr[cell, k]
+                if other < 0:
+                    break
+                if dist[other] < UNREACHABLE:
+                    least = min(least, dist[other] + (cost[cell] if len(cost) else 1))
+            if least < dist[cell]:
+                dist[cell] = least
+                size = _push(heap, size, (np.int64(least) << 32) | cell)
+        while size > 0:
+            key = heap[0]
+            size = _pop(heap, size)
+            cell = key & 0xFFFFFFFF
+            now = key >> 32
+            if dist[cell] != now:
+                continue
+            for k in range(4):
+                other = sources[cell, k]
+                if other < 0:
+                    break
+                reached = now + (cost[other] if len(cost) else 1)
+                if reached < dist[other]:
+                    dist[other] = reached
+                    size = _push(heap, size, (np.int64(reached) << 32) | other)
+
+
 class DistanceTables:
     """Distances to goals, computed when first asked for and kept while there is room (least recently used
     goes first). `costs`: (H * W,) ints from 1 to MAX_COST of crossing each cell, None for one each: a
     distance is the sum over the cells on the way, with the first and without the goal. Cells are left any way,
-    or as `redirect` says."""
+    or as `redirect` says. Where a few cells close or open, tables are repaired instead of computed anew."""
 
     def __init__(self, free: Bool, costs: ArrayLike | None = None, max_bytes: int = 64 << 20) -> None:
         free = as_grid(free)
@@ -132,6 +246,9 @@ class DistanceTables:
         self._slot_of: OrderedDict[int, int] = OrderedDict()
         self._unused: list[int] = []
         self._cost = np.empty(0, dtype=np.int32)
+        self._changes: deque[I32] = deque(maxlen=BEHIND)  # cells whose ways out changed, the last times
+        self._changed = 0  # times in all
+        self._seen: dict[int, int] = {}  # slot -> how many of them its table knows
         if costs is not None:
             self.reprice(costs)
 
@@ -157,9 +274,44 @@ class DistanceTables:
             self.nbr, self._sources = nbr, sources
             self._drop()
 
+    def reshape(self, free: Bool, nbr: I32, sources: I32) -> None:
+        """Other free cells, and the ways between them as for `redirect`. Tables of goals that are closed are dropped; the
+        others are repaired when they are asked for next."""
+        free = as_grid(free)
+        if free.size != self._free.size:
+            raise InputError("free", f"{free.size} cells", f"{self._free.size} cells")
+        changed = np.flatnonzero((nbr != self.nbr).any(axis=1)).astype(np.int32)
+        self._free, self.nbr, self._sources = free.ravel(), nbr, sources
+        if not len(changed):
+            return
+        for goal in [g for g in self._slot_of if not self._free[g]]:
+            self._unused.append(self._slot_of.pop(goal))
+        if len(changed) > free.size // MUCH:
+            self._drop()
+            return
+        self._changes.append(changed)
+        self._changed += 1
+
     def _drop(self) -> None:
         self._unused += self._slot_of.values()
         self._slot_of.clear()
+        self._changes.clear()
+
+    def _refresh(self, goals: Sequence[int]) -> None:
+        """Repair the tables of these goals, all of which are kept, as far as they are behind."""
+        late: dict[int, list[int]] = {}
+        for goal in goals:
+            behind = self._changed - self._seen[self._slot_of[goal]]
+            if behind:
+                late.setdefault(behind, []).append(goal)
+        for behind, group in late.items():
+            slots, where = np.array([self._slot_of[g] for g in group], np.int32), np.array(group, np.int32)
+            if behind > len(self._changes):
+                _fill(self._sources, self._cost, where, slots, self._pool)
+            else:
+                changed = np.unique(np.concatenate(list(self._changes)[-behind:]))
+                _repair(self.nbr, self._sources, self._cost, changed, where, slots, self._pool)
+            self._seen.update(dict.fromkeys(slots.tolist(), self._changed))
 
     def to(self, goal: int) -> I32:
         """(H * W,) int32 distances to `goal`; read it before asking for others."""
@@ -168,6 +320,8 @@ class DistanceTables:
             pool, slots = self.rows(np.array([goal]))
             return cast(I32, pool[slots[0]])
         self._slot_of.move_to_end(int(goal))
+        if self._changes:
+            self._refresh([int(goal)])
         return cast(I32, self._pool[slot])
 
     def rows(self, goals: ArrayLike) -> tuple[I32, I32]:
@@ -182,9 +336,12 @@ class DistanceTables:
             if goal in self._slot_of:
                 self._slot_of.move_to_end(goal)
         missing = [g for g in wanted if g not in self._slot_of]
+        if self._changes:
+            self._refresh([g for g in wanted if g in self._slot_of])
         if missing:
             slots = np.array(self._make_room(missing, len(wanted)), dtype=np.int32)
             _fill(self._sources, self._cost, np.array(missing, dtype=np.int32), slots, self._pool)
+            self._seen.update(dict.fromkeys(slots.tolist(), self._changed))
         slot_of = self._slot_of
         return self._pool, np.array([slot_of[g] if g != -1 else -1 for g in goals.tolist()], dtype=np.int32)
 

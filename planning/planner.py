@@ -66,7 +66,7 @@ class Planner:
         self._sequences: dict[str, tuple[Stop, ...]] = {}
         self._standing: Bool | None = None
         self._why: dict[int, str] = {}
-        self._open_tables = self._static
+        self._open_tables = DistanceTables(site.free)
         self._dispatched_ns = -1
         self._stale = True
         self._waiting: dict[str, tuple[str, bool]] = {}
@@ -174,9 +174,8 @@ class Planner:
         if changed and self.config.replanning:
             self._standing = blocked.standing
             free = self.site.free & ~blocked.standing.reshape(self.site.cells.shape)
-            self._open_tables = DistanceTables(free)
-            if leave is not None:
-                self._open_tables.redirect(neighbours_of(free, leave), sources_of(free, leave))
+            ways_out = neighbours_of(free, leave)
+            self._open_tables.reshape(free, ways_out, ways_out if leave is None else sources_of(free, leave))
             self._stale = True
         if self.config.replanning:
             self._open_tables.reprice(self._ways.costs(to_s(now_ns), large=False))

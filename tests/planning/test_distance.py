@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aislewise.errors import InputError
-from planning.distance import UNREACHABLE, DistanceTables, connectivity, largest_component, neighbours
+from planning.distance import BEHIND, UNREACHABLE, DistanceTables, connectivity, largest_component, neighbours
+from planning.lane_graph import neighbours_of, sources_of
 
 
 def floor(*rows: str) -> np.ndarray:
@@ -46,6 +47,28 @@ def test_tables_equal_a_plain_dijkstra(seed: int, weighted: bool) -> None:
     goal = int(rng.choice(np.flatnonzero(free)))
     tables = DistanceTables(free, costs if weighted else None)
     assert np.array_equal(tables.to(goal), reference(free, goal, costs))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.booleans(), st.booleans())
+def test_tables_follow_a_floor_that_changes(seed: int, weighted: bool, one_way: bool) -> None:
+    rng = np.random.default_rng(seed)
+    free = random_floor(seed, closed=0.2)
+    costs = rng.integers(1, 6, free.size) if weighted else None
+    tables = DistanceTables(free, costs, max_bytes=1 << 14)
+    for _ in range(int(rng.integers(1, 2 * BEHIND))):
+        free = free ^ (rng.random(free.shape) < rng.choice([0.0, 0.05, 0.3]))
+        free[0, 0] = True
+        leave = rng.integers(0, 16, free.shape).astype(np.uint8) if one_way and rng.random() < 0.5 else None
+        nbr, sources = neighbours_of(free, leave), sources_of(free, leave)
+        tables.reshape(free, nbr, sources)
+        fresh = DistanceTables(free, costs)
+        fresh.redirect(nbr, sources)
+        goals = rng.choice(np.flatnonzero(free), int(rng.integers(0, 5)))
+        pool, slots = tables.rows(goals)
+        for goal, slot in zip(goals.tolist(), slots.tolist(), strict=True):
+            assert np.array_equal(pool[slot], fresh.to(goal))
+        assert np.array_equal(tables.to(0), fresh.to(0))
 
 
 def test_neighbours_are_symmetric_and_stop_at_walls_and_edges() -> None:
