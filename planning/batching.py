@@ -70,7 +70,7 @@ class Problem:
         orders, places = len(self.visits), len(self.distance)
         if orders > MAX_ORDERS or places > MAX_PLACES:
             raise InputError("problem", f"{orders} orders, {places} places", f"{MAX_ORDERS} and {MAX_PLACES}")
-        shapes = {"distance": (places, places), "load": (orders, len(self.capacity))}
+        shapes: dict[str, tuple[int, ...]] = {"distance": (places, places), "load": (orders, len(self.capacity))}
         shapes |= dict.fromkeys(("release", "due", "price", "service"), (orders,))
         for field, shape in shapes.items():
             values = getattr(self, field)
@@ -221,7 +221,7 @@ class Search:
             self._alone()
             size = int(self.now.head[0])
             kernels.savings(self.data, self.now, self.scratch, np.zeros((size, size), np.int64))
-            groups = [row[:count].tolist() for row, count in zip(self.now.member, self.now.count[:size], strict=False) if count]
+            groups = [row[:count].tolist() for row, count in zip(self.now.member, self.now.held[:size], strict=False) if count]
         else:
             by = (self.data.release,) if rule == FIRST_COME else (self.data.due, self.data.release)
             groups = self._next_fit(np.lexsort((np.arange(len(self.orders)), *by[::-1])))
@@ -352,7 +352,7 @@ class Search:
     def _turns(self) -> list[tuple[tuple[int, ...], int]]:
         """(orders, start) of each batch of the best."""
         return [
-            (tuple(self.best.member[k, : self.best.count[k]].tolist()), int(self.best.start[k]))
+            (tuple(self.best.member[k, : self.best.held[k]].tolist()), int(self.best.start[k]))
             for k in range(int(self.best.head[0]))
         ]
 
@@ -368,7 +368,7 @@ class Search:
         for robot, line in enumerate(lines):
             clock = int(self.problem.ready[robot])
             for k in line:
-                orders = tuple(sorted(int(self.orders[o]) for o in self.best.member[k, : self.best.count[k]]))
+                orders = tuple(sorted(int(self.orders[o]) for o in self.best.member[k, : self.best.held[k]]))
                 tour = tuple(self.best.tour[k, 1 : self.best.size[k] - 1].tolist())
                 begin = max(clock, *(int(self.problem.release[o]) for o in orders))
                 length = self.problem.length(tour)
@@ -406,7 +406,7 @@ class Search:
         for k in line:
             robot = min(range(len(free)), key=lambda r: (max(free[r], int(self.best.opens[k])), r))
             lines[robot].append(k)
-            orders = [int(self.orders[o]) for o in self.best.member[k, : self.best.count[k]]]
+            orders = [int(self.orders[o]) for o in self.best.member[k, : self.best.held[k]]]
             free[robot] = max(free[robot], int(self.best.opens[k])) + self.problem.takes(orders, int(self.best.length[k]))
         return lines
 
@@ -437,7 +437,7 @@ def _data(problem: Problem, orders: I64, rng: np.random.Generator) -> tuple[Data
     )  # fmt: skip
     data = Data(
         np.ascontiguousarray(problem.distance), first, flat, np.ascontiguousarray(problem.load[orders]), problem.capacity,
-        *columns.values(), problem.ready, np.zeros((n, max(n - 1, 0)), np.int32), np.zeros(n, np.int64),
+        columns["release"], columns["due"], columns["price"], columns["service"], problem.ready, np.zeros((n, max(n - 1, 0)), np.int32), np.zeros(n, np.int64),
         rng.integers(0, 2**63, n, np.uint64), np.array([problem.pace]), np.array([problem.setup], np.int64),
         np.array([problem.timed], np.int64),
     )  # fmt: skip
@@ -457,8 +457,8 @@ def _state(data: Data) -> State:
         members = fit if c == 0 else min(members, fit)
     members = members if len(data.capacity) else n
     stops = int(np.sort(np.diff(data.first))[::-1][: members + 1].sum())
-    i32 = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
-    i64 = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
+    i32: Any = lambda *shape: np.zeros(shape, np.int32)  # noqa: E731
+    i64: Any = lambda *shape: np.zeros(shape, np.int64)  # noqa: E731
     return State(
         i32(rows, min(stops, len(data.dist)) + 3), i32(rows), i32(rows, members + 2), i32(rows), i64(rows, len(data.capacity)), i64(rows),
         i64(rows), i64(rows), i64(rows), i64(rows), i32(rows), i64(rows), i64(rows), np.full(n, -1, np.int32), i32(robots, rows),

@@ -151,14 +151,12 @@ class _Relaxation:
 
 
 def _orders(problem: Problem, numbers: list[int]) -> Orders:
-    from scipy.sparse.csgraph import floyd_warshall
-
     used = sorted({p for o in numbers for p in problem.visits[o]})
     at = {p: k + 1 for k, p in enumerate(used)}
     dist = problem.distance[np.ix_([0, *used], [0, *used])]
     dist = np.minimum(dist, dist.T)
-    if len(dist) > 1:  # so that a tour never gets shorter by another place
-        dist = np.rint(floyd_warshall(dist.astype(float) + np.where(dist == 0, 1e-9, 0.0))).astype(np.int64)
+    for k in range(len(dist)):  # shortest ways, so that a tour never gets shorter by another place
+        dist = np.minimum(dist, dist[:, k : k + 1] + dist[k])
     np.fill_diagonal(dist, 0)
     visits = [[at[p] for p in problem.visits[o]] for o in numbers]
     first = np.concatenate([[0], np.cumsum([len(v) for v in visits], dtype=np.int64)]).astype(np.int64)
@@ -169,7 +167,8 @@ def _orders(problem: Problem, numbers: list[int]) -> Orders:
     if not len(capacity):
         load, capacity = np.ones((len(numbers), 1), np.int64), np.array([len(numbers)], np.int64)
     return Orders(
-        np.ascontiguousarray(dist), first, np.array([p for v in visits for p in v], np.int32), load, capacity, *column.values(),
+        np.ascontiguousarray(dist), first, np.array([p for v in visits for p in v], np.int32), load, capacity, column["release"],
+        column["due"], column["price"], column["service"],
         np.random.default_rng(0).integers(1, 2**63, len(numbers), np.uint64), np.zeros(len(numbers), np.int64),
         np.array([problem.pace]), np.array([problem.setup, problem.ready.min(), step], np.int64),
     )  # fmt: skip

@@ -55,7 +55,7 @@ class State(NamedTuple):
     tour: I32  # (K, S)
     size: I32  # (K,) places in the tour, the station twice
     member: I32  # (K, M)
-    count: I32  # (K,)
+    held: I32  # (K,) orders
     load: I64  # (K, R)
     length: I64  # (K,)
     opens: I64  # (K,) latest release
@@ -89,7 +89,7 @@ class Pool(NamedTuple):
     key: U64  # (C,)
     length: I64  # (C,)
     at: I64  # (C,) where members, then the tour begin in `store`
-    count: I32  # (C,)
+    held: I32  # (C,) orders
     size: I32  # (C,)
     store: I32
     head: I64  # (2,) columns; cells of `store` used
@@ -281,7 +281,7 @@ def late_at(data: Data, state: State, k: int, end: int) -> int:
     if end <= state.soonest[k]:
         return 0
     total = np.int64(0)
-    for x in range(state.count[k]):
+    for x in range(state.held[k]):
         o = state.member[k, x]
         if end > data.due[o]:
             total += data.price[o] * (end - data.due[o])
@@ -383,7 +383,7 @@ def _renew(state: State, k: int) -> None:
 def _sum_up(data: Data, state: State, k: int) -> None:
     """opens, work and soonest of row k from its members."""
     state.opens[k], state.work[k], state.soonest[k] = 0, 0, NONE
-    for x in range(state.count[k]):
+    for x in range(state.held[k]):
         o = state.member[k, x]
         state.opens[k] = max(state.opens[k], data.release[o])
         state.work[k] += data.service[o]
@@ -397,8 +397,8 @@ def join_row(data: Data, state: State, k: int, o: int) -> None:
     state.size[k] = size
     shorten(data.dist, state.tour[k], size)
     state.length[k] = length_of(data.dist, state.tour[k], size)
-    state.member[k, state.count[k]] = o
-    state.count[k] += 1
+    state.member[k, state.held[k]] = o
+    state.held[k] += 1
     for c in range(len(data.capacity)):
         state.load[k, c] += data.load[o, c]
     _sum_up(data, state, k)
@@ -421,7 +421,7 @@ def fresh_row(data: Data, state: State, o: int) -> int:
     """A row for order o behind those in use, which is not in use yet and has no turn."""
     k = state.head[0]
     state.tour[k, 0] = state.tour[k, 1] = 0
-    state.size[k], state.count[k] = 2, 0
+    state.size[k], state.held[k] = 2, 0
     state.load[k, :] = 0
     join_row(data, state, k, o)
     state.late[k] = 0
@@ -454,13 +454,13 @@ def _close_row(data: Data, state: State, k: int) -> None:
     last = state.head[0] - 1
     if k != last:
         state.tour[k, : state.size[last]] = state.tour[last, : state.size[last]]
-        state.member[k, : state.count[last]] = state.member[last, : state.count[last]]
+        state.member[k, : state.held[last]] = state.member[last, : state.held[last]]
         state.load[k, :] = state.load[last, :]
-        for column in (state.size, state.count, state.robot):
+        for column in (state.size, state.held, state.robot):
             column[k] = column[last]
         for wide in (state.length, state.opens, state.work, state.soonest, state.version, state.start, state.late):
             wide[k] = wide[last]
-        for x in range(state.count[k]):
+        for x in range(state.held[k]):
             state.where[state.member[k, x]] = k
         if data.timed[0]:
             r = state.robot[k]
@@ -478,14 +478,14 @@ def leave(data: Data, state: State, scratch: Scratch, o: int) -> None:
     state.where[o] = -1
     kept = 0
     scratch.stamp[0] += 1
-    for x in range(state.count[k]):
+    for x in range(state.held[k]):
         other = state.member[k, x]
         if other != o:
             state.member[k, kept] = other
             kept += 1
             for y in range(data.first[other], data.first[other + 1]):
                 scratch.mark[data.places[y]] = scratch.stamp[0]
-    state.count[k] = kept
+    state.held[k] = kept
     if kept == 0:
         _close_row(data, state, k)
         return
@@ -532,9 +532,10 @@ def settle(data: Data, state: State, scratch: Scratch, o: int, blink: float) -> 
     for k in range(state.head[0]):
         if not fits(data, state, k, o) or (blink > 0.0 and uniform(scratch.rng) < blink):
             continue
-        more = np.int64(added_by(data, state, scratch, k, o))
+        added = added_by(data, state, scratch, k, o)
+        more = np.int64(added)
         if more < best and data.timed[0]:
-            more += late_with(data, state, k, o, more)
+            more += late_with(data, state, k, o, added)
         if more < best:
             best, at = more, k
     if data.alone[o] < best:
@@ -542,8 +543,8 @@ def settle(data: Data, state: State, scratch: Scratch, o: int, blink: float) -> 
             at = -1
         else:
             k = fresh_row(data, state, o)
-            more, _, _ = best_turn(data, state, k)
-            if state.length[k] + more < best:
+            late, _, _ = best_turn(data, state, k)
+            if state.length[k] + late < best:
                 at = -1
     if at < 0:
         open_row(data, state, o)
@@ -566,12 +567,12 @@ def copy(data: Data, source: State, target: State) -> None:
     """All but the count of versions, which never goes back: what the memo holds must stay told apart."""
     rows = source.head[0]
     for k in range(rows):
-        size, count = source.size[k], source.count[k]
+        size, count = source.size[k], source.held[k]
         if source.version[k] != target.version[k]:
             target.tour[k, :size] = source.tour[k, :size]
             target.member[k, :count] = source.member[k, :count]
             target.load[k, :] = source.load[k, :]
-            target.size[k], target.count[k] = size, count
+            target.size[k], target.held[k] = size, count
             target.length[k], target.opens[k] = source.length[k], source.opens[k]
             target.work[k], target.soonest[k] = source.work[k], source.soonest[k]
             target.version[k] = source.version[k]
@@ -591,14 +592,14 @@ def copy(data: Data, source: State, target: State) -> None:
 def note(data: Data, state: State, pool: Pool, k: int) -> None:
     """Keep batch k in the pool, with the shorter of the tours known; the batch gets that tour, too."""
     key = np.uint64(0)
-    for x in range(state.count[k]):
+    for x in range(state.held[k]):
         key ^= data.key[state.member[k, x]]
     mask = len(pool.slot) - 1
     at = np.int64(key & np.uint64(mask))
-    size, count = state.size[k], state.count[k]
+    size, count = state.size[k], state.held[k]
     while pool.slot[at] > 0:
         c = pool.slot[at] - 1
-        if pool.key[c] == key and pool.count[c] == count and pool.size[c] == size:
+        if pool.key[c] == key and pool.held[c] == count and pool.size[c] == size:
             same = True
             begin = pool.at[c]
             for x in range(count):
@@ -621,7 +622,7 @@ def note(data: Data, state: State, pool: Pool, k: int) -> None:
         return
     pool.slot[at] = c + 1
     pool.key[c], pool.length[c], pool.at[c] = key, state.length[k], begin
-    pool.count[c], pool.size[c] = count, size
+    pool.held[c], pool.size[c] = count, size
     pool.store[begin : begin + count] = state.member[k, :count]
     pool.store[begin + count : begin + count + size] = state.tour[k, :size]
     pool.head[0], pool.head[1] = c + 1, begin + count + size
@@ -647,9 +648,9 @@ def _ruin(data: Data, state: State, scratch: Scratch, most: int) -> int:
             outs += 1
             leave(data, state, scratch, o)
             continue
-        if outs and outs + state.count[k] > 2 * most:
+        if outs and outs + state.held[k] > 2 * most:
             break
-        while state.count[k] > 1:
+        while state.held[k] > 1:
             scratch.out[outs] = state.member[k, 0]
             leave(data, state, scratch, scratch.out[outs])
             outs += 1
@@ -745,14 +746,14 @@ def savings(data: Data, state: State, scratch: Scratch, value: I64) -> None:
                     best, at, to = value[a, b], a, b
         if at < 0:
             return
-        while state.count[to] > 0:
-            o = state.member[to, state.count[to] - 1]
-            state.count[to] -= 1
+        while state.held[to] > 0:
+            o = state.member[to, state.held[to] - 1]
+            state.held[to] -= 1
             join_row(data, state, at, o)
         state.size[to] = 2
         for other in range(rows):
             a, b = min(at, other), max(at, other)
-            if other != at and state.count[other] > 0 and other != to:
+            if other != at and state.held[other] > 0 and other != to:
                 value[a, b] = _saving(data, state, scratch, a, b)
             a, b = min(to, other), max(to, other)
             value[a, b] = 0
@@ -766,7 +767,7 @@ def _saving(data: Data, state: State, scratch: Scratch, a: int, b: int) -> int:
             return 0
     size = int(state.size[a])
     scratch.tour[:size] = state.tour[a, :size]
-    for x in range(state.count[b]):
+    for x in range(state.held[b]):
         size, _ = put_places(data, state.member[b, x], scratch.tour, size)
     shorten(data.dist, scratch.tour, size)
     return int(state.length[a] + state.length[b] - length_of(data.dist, scratch.tour, size))

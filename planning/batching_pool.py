@@ -38,9 +38,9 @@ class Columns:
     def of(cls, data: Data, pool: Pool) -> Columns:
         count = int(pool.head[0])
         picked = range(max(0, count - PRICED), count)
-        size = pool.count[picked.start : count].astype(np.int64)
-        rows = [pool.store[pool.at[c] : pool.at[c] + pool.count[c]] for c in picked]
-        tours = tuple(pool.store[pool.at[c] + pool.count[c] : pool.at[c] + pool.count[c] + pool.size[c]].copy() for c in picked)
+        size = pool.held[picked.start : count].astype(np.int64)
+        rows = [pool.store[pool.at[c] : pool.at[c] + pool.held[c]] for c in picked]
+        tours = tuple(pool.store[pool.at[c] + pool.held[c] : pool.at[c] + pool.held[c] + pool.size[c]].copy() for c in picked)
         at = np.concatenate([[0], np.cumsum(size)])
         return cls(np.concatenate(rows).astype(np.int64), at, pool.length[picked.start : count].copy(), tours)
 
