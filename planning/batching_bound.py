@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planning import batching_exact as exact
-from planning.batching import FAR, NO_DUE, Problem
 from planning.batching_exact import Known, Orders
+from planning.batching_problem import FAR, NO_DUE, Problem
 
 I64 = NDArray[np.int64]
 

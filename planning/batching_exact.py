@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from planning.jit import kernel
+from planning.jit import kernel, lean_kernel
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -119,7 +119,7 @@ def tour_bound(dist: I64, places: I32, count: int, target: float, step: int) -> 
     return int(np.ceil((best - 1e-6) / step)) * step
 
 
-@kernel
+@lean_kernel
 def _one_tree(dist: I64, places: I32, count: int, worth: F64, key: F64, root: I32, degree: I32) -> float:
     """Length of the least 1-tree: a tree over the places, and the two cheapest ways to the station. Fills `degree`."""
     total, at = 0.0, 0
@@ -181,7 +181,7 @@ class Known(NamedTuple):
     used: I64  # (1,)
 
 
-@kernel
+@lean_kernel
 def _gather(orders: Orders, o: int, stops: I32, count: int) -> int:
     """Add the places of order o that are not among the first `count` stops."""
     for x in range(orders.first[o], orders.first[o + 1]):
@@ -196,7 +196,7 @@ def _gather(orders: Orders, o: int, stops: I32, count: int) -> int:
     return count
 
 
-@kernel
+@lean_kernel
 def _late(orders: Orders, member: I32, count: int, length: int) -> int:
     """What lateness costs at least for a batch of these orders with a tour of that length."""
     begin, work = orders.fixed[1], orders.fixed[0]
@@ -235,15 +235,15 @@ def tour_at_least(orders: Orders, known: Known, key: np.uint64, stops: I32, coun
 @kernel
 def batch_at_least(orders: Orders, known: Known, member: I32, stops: I32) -> int:
     """What a batch of these orders costs at least. stops: scratch."""
-    count, key = 0, np.uint64(0)
+    count, key = int(np.int64(0)), np.uint64(0)
     for o in member:
         count = _gather(orders, o, stops, count)
         key ^= orders.key[o]
-    length = tour_at_least(orders, known, key, stops, count, True)
+    length = tour_at_least(orders, known, key, stops, count, bool(np.bool_(True)))
     return length + _late(orders, member, len(member), length)
 
 
-@kernel
+@lean_kernel
 def _more_worth(orders: Orders, worth: F64, dense: I32, rank: I32, room: I64, after: int) -> float:
     """The most that orders ranked behind `after` can add to a batch with that room: a fractional knapsack by each kind of
     load (dense (R, n): orders by worth for it), the least of them."""
@@ -320,10 +320,10 @@ def price_out(
         size = _gather(orders, o, stops[depth + 1], stop_count[depth])
         key = keys[depth] ^ orders.key[o]
         chosen[depth] = o
-        tour = tour_at_least(orders, known, key, stops[depth + 1], size, False)
+        tour = tour_at_least(orders, known, key, stops[depth + 1], size, bool(np.bool_(False)))
         bound = max(quick, tour + _late(orders, chosen, depth + 1, tour))
         if bound < here_worth - 1e-6:
-            tour = tour_at_least(orders, known, key, stops[depth + 1], size, True)
+            tour = tour_at_least(orders, known, key, stops[depth + 1], size, bool(np.bool_(True)))
             bound = max(bound, tour + _late(orders, chosen, depth + 1, tour))
         if bound < here_worth - 1e-6:
             theta = min(theta, bound / here_worth)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from aislewise.errors import InputError
-from planning.batching import NO_DUE, Problem, Solution
+from planning.batching_problem import NO_DUE, Problem, Solution
 from planning.distance import DistanceTables
 
 CELL_CM, PACE = 100, 10 / 150  # a cell; deciseconds for a centimetre at 1.5 m/s

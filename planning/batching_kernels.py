@@ -6,17 +6,20 @@ of distance, times int64 deciseconds.
 Sources: savings C&W(ii), de Koster, van der Poort & Wolters 1999 (Int. J. Production Research 37); ruin and recreate with
 blinks, Christiaens & Vanden Berghe 2020 (Transportation Science 54); iterated local search for batches and the classes of
 moves, Henn & Wäscher 2012 (EJOR 222); 2-opt and Or-opt, Or 1976.
+
+All kernels are in this one file, as planning.jit asks. Constants that go to other kernels are written int(np.int64(1)):
+for a plain 1 numba compiles all that gets it once more.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from planning.jit import kernel
+from planning.jit import kernel, lean_kernel
 
 F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
@@ -53,21 +56,21 @@ class State(NamedTuple):
     """Batches. K rows, S places in a tour, M orders in a batch; rows in use come first."""
 
     tour: I32  # (K, S)
-    size: I32  # (K,) places in the tour, the station twice
-    member: I32  # (K, M)
-    held: I32  # (K,) orders
+    size: I64  # (K,) places in the tour, the station twice
+    member: I64  # (K, M)
+    held: I64  # (K,) orders
     load: I64  # (K, R)
     length: I64  # (K,)
     opens: I64  # (K,) latest release
     work: I64  # (K,) service in all
     soonest: I64  # (K,) first due time
     version: I64  # (K,) never used twice for different content
-    robot: I32  # (K,)
+    robot: I64  # (K,)
     start: I64  # (K,)
     late: I64  # (K,) cost of lateness
-    where: I32  # (n,) row of each order, -1 none
-    seq: I32  # (m, K) rows of each robot in turn
-    turns: I32  # (m,) how many
+    where: I64  # (n,) row of each order, -1 none
+    seq: I64  # (m, K) rows of each robot in turn
+    turns: I64  # (m,) how many
     head: I64  # (2,) rows in use; the last version given out
 
 
@@ -75,7 +78,7 @@ class Scratch(NamedTuple):
     tour: I32  # (S,)
     mark: I64  # (P,)
     stamp: I64  # (1,)
-    out: I32  # (n,) orders taken out
+    out: I64  # (n,) orders taken out
     rank: F64  # (n,)
     memo_version: I64  # (n, K) of the row for which memo_added holds
     memo_added: I64  # (n, K) length that an order adds to a row's tour
@@ -95,7 +98,7 @@ class Pool(NamedTuple):
     head: I64  # (2,) columns; cells of `store` used
 
 
-@kernel
+@lean_kernel
 def uniform(rng: U64) -> float:
     """xorshift64*: in [0, 1), from and into rng[0] (never 0)."""
     x = rng[0]
@@ -106,12 +109,19 @@ def uniform(rng: U64) -> float:
     return float((x * np.uint64(2685821657736338717)) >> np.uint64(11)) / 9007199254740992.0
 
 
-@kernel
+@lean_kernel
 def below(rng: U64, count: int) -> int:
     return int(uniform(rng) * count)
 
 
-@kernel
+@lean_kernel
+def _write(target: NDArray[Any], source: NDArray[Any], count: int) -> None:
+    """A loop, as slices that may overlap are copied by way of a new array, which lean kernels cannot make."""
+    for i in range(count):
+        target[i] = source[i]
+
+
+@lean_kernel
 def length_of(dist: I64, tour: I32, size: int) -> int:
     total = np.int64(0)
     for i in range(1, size):
@@ -119,7 +129,7 @@ def length_of(dist: I64, tour: I32, size: int) -> int:
     return int(total)
 
 
-@kernel
+@lean_kernel
 def _reverse(tour: I32, i: int, j: int) -> None:
     while i < j:
         tour[i], tour[j] = tour[j], tour[i]
@@ -127,7 +137,7 @@ def _reverse(tour: I32, i: int, j: int) -> None:
         j -= 1
 
 
-@kernel
+@lean_kernel
 def _two_opt(dist: I64, tour: I32, size: int) -> int:
     """Reverse stretches where that helps; what it saved. Both directions are summed: distances may be asymmetric."""
     saved = np.int64(0)
@@ -145,7 +155,7 @@ def _two_opt(dist: I64, tour: I32, size: int) -> int:
     return int(saved)
 
 
-@kernel
+@lean_kernel
 def _or_opt(dist: I64, tour: I32, size: int) -> int:
     """Move up to three places in a row elsewhere, turned round or not, where that helps; what it saved."""
     saved = np.int64(0)
@@ -182,7 +192,7 @@ def _or_opt(dist: I64, tour: I32, size: int) -> int:
     return int(saved)
 
 
-@kernel
+@lean_kernel
 def shorten(dist: I64, tour: I32, size: int) -> int:
     """2-opt and Or-opt until neither helps; what they saved."""
     saved = np.int64(0)
@@ -205,7 +215,7 @@ def deepen(dist: I64, tour: I32, size: int, kicks: int, rng: U64) -> int:
         i = 1 + below(rng, size - 5)
         j = i + 1 + below(rng, min(size - 4 - i, 12))
         k = j + 1 + below(rng, min(size - 2 - j, 12))
-        trial[:] = tour[:size]
+        _write(trial, tour, size)
         _reverse(trial, i, j - 1)
         _reverse(trial, j, k - 1)
         _reverse(trial, i, k - 1)
@@ -214,11 +224,11 @@ def deepen(dist: I64, tour: I32, size: int, kicks: int, rng: U64) -> int:
         if now <= length:
             saved += length - now
             length = now
-            tour[:size] = trial
+            _write(tour, trial, size)
     return int(saved)
 
 
-@kernel
+@lean_kernel
 def put_places(data: Data, o: int, tour: I32, size: int) -> tuple[int, int]:
     """Put the places of order o that the tour lacks where they cost least, one after the other; (new size, added length)."""
     added = np.int64(0)
@@ -247,12 +257,12 @@ def put_places(data: Data, o: int, tour: I32, size: int) -> tuple[int, int]:
 def lengths_alone(data: Data, alone: I64, tour: I32, rng: U64) -> None:
     for o in range(len(alone)):
         tour[0] = tour[1] = 0
-        size, _ = put_places(data, o, tour, 2)
-        deepen(data.dist, tour, size, 5, rng)
+        size, _ = put_places(data, o, tour, int(np.int64(2)))
+        deepen(data.dist, tour, size, int(np.int64(5)), rng)
         alone[o] = length_of(data.dist, tour, size)
 
 
-@kernel
+@lean_kernel
 def relatedness(data: Data, apart: F64) -> None:
     """(n, n): mean way from a place of one order to the nearest of the other, both ways."""
     n = len(data.alone)
@@ -269,13 +279,13 @@ def relatedness(data: Data, apart: F64) -> None:
             apart[b, a] += share
 
 
-@kernel
+@lean_kernel
 def lasts(data: Data, state: State, k: int, length: int) -> int:
     """Time that batch k takes with a tour of that length."""
     return int(data.setup[0] + state.work[k] + np.int64(math.ceil(data.pace[0] * length - 1e-6)))
 
 
-@kernel
+@lean_kernel
 def late_at(data: Data, state: State, k: int, end: int) -> int:
     """Cost of batch k being back at `end`."""
     if end <= state.soonest[k]:
@@ -288,7 +298,7 @@ def late_at(data: Data, state: State, k: int, end: int) -> int:
     return int(total)
 
 
-@kernel
+@lean_kernel
 def retime(data: Data, state: State, r: int) -> None:
     clock = data.ready[r]
     for x in range(state.turns[r]):
@@ -298,7 +308,7 @@ def retime(data: Data, state: State, r: int) -> None:
         state.late[k] = late_at(data, state, k, clock)
 
 
-@kernel
+@lean_kernel
 def _turn_of(state: State, k: int) -> int:
     r, x = state.robot[k], 0
     while state.seq[r, x] != k:
@@ -306,7 +316,7 @@ def _turn_of(state: State, k: int) -> int:
     return x
 
 
-@kernel
+@lean_kernel
 def _shift(data: Data, state: State, r: int, x: int, clock: int) -> int:
     """What lateness costs more where the batches of robot r from turn x on begin no earlier than `clock`."""
     more = np.int64(0)
@@ -320,7 +330,7 @@ def _shift(data: Data, state: State, r: int, x: int, clock: int) -> int:
     return int(more)
 
 
-@kernel
+@lean_kernel
 def late_with(data: Data, state: State, k: int, o: int, added: int) -> int:
     """What lateness costs more where order o joins batch k, whose tour grows by `added`."""
     r, x = state.robot[k], _turn_of(state, k)
@@ -334,7 +344,7 @@ def late_with(data: Data, state: State, k: int, o: int, added: int) -> int:
     return int(more + _shift(data, state, r, x + 1, end))
 
 
-@kernel
+@lean_kernel
 def best_turn(data: Data, state: State, k: int) -> tuple[int, int, int]:
     """(added cost of lateness, robot, turn) where batch k, which has no turn, costs least; the earliest of equals."""
     best, at, robot, soonest = np.int64(NONE), 0, 0, np.int64(NONE)
@@ -354,7 +364,7 @@ def best_turn(data: Data, state: State, k: int) -> tuple[int, int, int]:
     return int(best), robot, at
 
 
-@kernel
+@lean_kernel
 def take_turn(data: Data, state: State, k: int, r: int, x: int) -> None:
     for y in range(state.turns[r], x, -1):
         state.seq[r, y] = state.seq[r, y - 1]
@@ -364,7 +374,7 @@ def take_turn(data: Data, state: State, k: int, r: int, x: int) -> None:
     retime(data, state, r)
 
 
-@kernel
+@lean_kernel
 def leave_turn(data: Data, state: State, k: int) -> None:
     r, x = state.robot[k], _turn_of(state, k)
     state.turns[r] -= 1
@@ -373,13 +383,13 @@ def leave_turn(data: Data, state: State, k: int) -> None:
     retime(data, state, r)
 
 
-@kernel
+@lean_kernel
 def _renew(state: State, k: int) -> None:
     state.head[1] += 1
     state.version[k] = state.head[1]
 
 
-@kernel
+@lean_kernel
 def _sum_up(data: Data, state: State, k: int) -> None:
     """opens, work and soonest of row k from its members."""
     state.opens[k], state.work[k], state.soonest[k] = 0, 0, NONE
@@ -390,7 +400,7 @@ def _sum_up(data: Data, state: State, k: int) -> None:
         state.soonest[k] = min(state.soonest[k], data.due[o])
 
 
-@kernel
+@lean_kernel
 def join_row(data: Data, state: State, k: int, o: int) -> None:
     """Put order o into row k with its tour, but leave timetables alone."""
     size, _ = put_places(data, o, state.tour[k], state.size[k])
@@ -406,36 +416,37 @@ def join_row(data: Data, state: State, k: int, o: int) -> None:
     _renew(state, k)
 
 
-@kernel
+@lean_kernel
 def set_tour(data: Data, state: State, k: int, tour: I32) -> None:
     """Give row k, which has no turn yet, this tour of its places if that is shorter."""
     length = length_of(data.dist, tour, len(tour))
     if length < state.length[k]:
-        state.tour[k, : len(tour)] = tour
+        _write(state.tour[k], tour, len(tour))
         state.length[k] = length
         _renew(state, k)
 
 
-@kernel
+@lean_kernel
 def fresh_row(data: Data, state: State, o: int) -> int:
     """A row for order o behind those in use, which is not in use yet and has no turn."""
     k = state.head[0]
     state.tour[k, 0] = state.tour[k, 1] = 0
     state.size[k], state.held[k] = 2, 0
-    state.load[k, :] = 0
+    for c in range(len(data.capacity)):
+        state.load[k, c] = 0
     join_row(data, state, k, o)
     state.late[k] = 0
     return int(k)
 
 
-@kernel
+@lean_kernel
 def join(data: Data, state: State, k: int, o: int) -> None:
     join_row(data, state, k, o)
     if data.timed[0]:
         retime(data, state, state.robot[k])
 
 
-@kernel
+@lean_kernel
 def open_row(data: Data, state: State, o: int) -> int:
     """A batch of its own for order o, at its best turn."""
     k = fresh_row(data, state, o)
@@ -446,20 +457,20 @@ def open_row(data: Data, state: State, o: int) -> int:
     return k
 
 
-@kernel
+@lean_kernel
 def _close_row(data: Data, state: State, k: int) -> None:
     """Give up the empty row k; the last row takes its number."""
     if data.timed[0]:
         leave_turn(data, state, k)
     last = state.head[0] - 1
     if k != last:
-        state.tour[k, : state.size[last]] = state.tour[last, : state.size[last]]
-        state.member[k, : state.held[last]] = state.member[last, : state.held[last]]
-        state.load[k, :] = state.load[last, :]
-        for column in (state.size, state.held, state.robot):
-            column[k] = column[last]
-        for wide in (state.length, state.opens, state.work, state.soonest, state.version, state.start, state.late):
-            wide[k] = wide[last]
+        _write(state.tour[k], state.tour[last], state.size[last])
+        _write(state.member[k], state.member[last], state.held[last])
+        _write(state.load[k], state.load[last], len(data.capacity))
+        state.size[k], state.held[k], state.robot[k] = state.size[last], state.held[last], state.robot[last]
+        state.length[k], state.opens[k], state.work[k] = state.length[last], state.opens[last], state.work[last]
+        state.soonest[k], state.version[k] = state.soonest[last], state.version[last]
+        state.start[k], state.late[k] = state.start[last], state.late[last]
         for x in range(state.held[k]):
             state.where[state.member[k, x]] = k
         if data.timed[0]:
@@ -471,7 +482,7 @@ def _close_row(data: Data, state: State, k: int) -> None:
     state.head[0] = last
 
 
-@kernel
+@lean_kernel
 def leave(data: Data, state: State, scratch: Scratch, o: int) -> None:
     """Take order o out of its batch."""
     k = state.where[o]
@@ -491,7 +502,7 @@ def leave(data: Data, state: State, scratch: Scratch, o: int) -> None:
         return
     for c in range(len(data.capacity)):
         state.load[k, c] -= data.load[o, c]
-    size = 1
+    size = int(np.int64(1))
     for i in range(1, state.size[k]):
         p = state.tour[k, i]
         if p == 0 or scratch.mark[p] == scratch.stamp[0]:
@@ -506,7 +517,7 @@ def leave(data: Data, state: State, scratch: Scratch, o: int) -> None:
         retime(data, state, state.robot[k])
 
 
-@kernel
+@lean_kernel
 def fits(data: Data, state: State, k: int, o: int) -> bool:
     for c in range(len(data.capacity)):  # noqa: SIM110 - kernels know no generators
         if state.load[k, c] + data.load[o, c] > data.capacity[c]:
@@ -514,21 +525,21 @@ def fits(data: Data, state: State, k: int, o: int) -> bool:
     return True
 
 
-@kernel
+@lean_kernel
 def added_by(data: Data, state: State, scratch: Scratch, k: int, o: int) -> int:
     """Length that order o adds to the tour of row k, put in without more ado; from the memo if the row has not changed."""
     if scratch.memo_version[o, k] != state.version[k]:
         size = state.size[k]
-        scratch.tour[:size] = state.tour[k, :size]
+        _write(scratch.tour, state.tour[k], size)
         _, added = put_places(data, o, scratch.tour, size)
         scratch.memo_version[o, k], scratch.memo_added[o, k] = state.version[k], added
     return int(scratch.memo_added[o, k])
 
 
-@kernel
+@lean_kernel
 def settle(data: Data, state: State, scratch: Scratch, o: int, blink: float) -> None:
     """Put order o where it costs least: into a batch with room, or into one of its own."""
-    best, at = np.int64(NONE), -1
+    best, at = np.int64(NONE), int(np.int64(-1))
     for k in range(state.head[0]):
         if not fits(data, state, k, o) or (blink > 0.0 and uniform(scratch.rng) < blink):
             continue
@@ -552,7 +563,7 @@ def settle(data: Data, state: State, scratch: Scratch, o: int, blink: float) -> 
         join(data, state, at, o)
 
 
-@kernel
+@lean_kernel
 def cost_of(data: Data, state: State) -> int:
     total = np.int64(0)
     for k in range(state.head[0]):
@@ -562,33 +573,33 @@ def cost_of(data: Data, state: State) -> int:
     return int(total)
 
 
-@kernel
+@lean_kernel
 def copy(data: Data, source: State, target: State) -> None:
     """All but the count of versions, which never goes back: what the memo holds must stay told apart."""
     rows = source.head[0]
     for k in range(rows):
         size, count = source.size[k], source.held[k]
         if source.version[k] != target.version[k]:
-            target.tour[k, :size] = source.tour[k, :size]
-            target.member[k, :count] = source.member[k, :count]
-            target.load[k, :] = source.load[k, :]
+            _write(target.tour[k], source.tour[k], size)
+            _write(target.member[k], source.member[k], count)
+            _write(target.load[k], source.load[k], len(data.capacity))
             target.size[k], target.held[k] = size, count
             target.length[k], target.opens[k] = source.length[k], source.opens[k]
             target.work[k], target.soonest[k] = source.work[k], source.soonest[k]
             target.version[k] = source.version[k]
-    target.where[:] = source.where
+    _write(target.where, source.where, len(source.where))
     target.head[0] = rows
     target.head[1] = max(source.head[1], target.head[1])
     if data.timed[0]:
-        target.robot[:rows] = source.robot[:rows]
-        target.start[:rows] = source.start[:rows]
-        target.late[:rows] = source.late[:rows]
-        target.turns[:] = source.turns
+        _write(target.robot, source.robot, rows)
+        _write(target.start, source.start, rows)
+        _write(target.late, source.late, rows)
+        _write(target.turns, source.turns, len(source.turns))
         for r in range(len(source.turns)):
-            target.seq[r, : source.turns[r]] = source.seq[r, : source.turns[r]]
+            _write(target.seq[r], source.seq[r], source.turns[r])
 
 
-@kernel
+@lean_kernel
 def note(data: Data, state: State, pool: Pool, k: int) -> None:
     """Keep batch k in the pool, with the shorter of the tours known; the batch gets that tour, too."""
     key = np.uint64(0)
@@ -607,10 +618,10 @@ def note(data: Data, state: State, pool: Pool, k: int) -> None:
             if same:
                 tour = pool.store[begin + count : begin + count + size]
                 if pool.length[c] > state.length[k]:
-                    tour[:] = state.tour[k, :size]
+                    _write(tour, state.tour[k], size)
                     pool.length[c] = state.length[k]
                 elif pool.length[c] < state.length[k]:
-                    state.tour[k, :size] = tour
+                    _write(state.tour[k], tour, size)
                     state.length[k] = pool.length[c]
                     _renew(state, k)
                     if data.timed[0]:
@@ -623,12 +634,12 @@ def note(data: Data, state: State, pool: Pool, k: int) -> None:
     pool.slot[at] = c + 1
     pool.key[c], pool.length[c], pool.at[c] = key, state.length[k], begin
     pool.held[c], pool.size[c] = count, size
-    pool.store[begin : begin + count] = state.member[k, :count]
-    pool.store[begin + count : begin + count + size] = state.tour[k, :size]
+    _write(pool.store[begin:], state.member[k], count)
+    _write(pool.store[begin + count :], state.tour[k], size)
     pool.head[0], pool.head[1] = c + 1, begin + count + size
 
 
-@kernel
+@lean_kernel
 def _ruin(data: Data, state: State, scratch: Scratch, most: int) -> int:
     """Take out orders that lie near each other, whole batches of them or single ones; how many."""
     n, rng, outs = len(data.alone), scratch.rng, 0
@@ -639,7 +650,7 @@ def _ruin(data: Data, state: State, scratch: Scratch, most: int) -> int:
     for x in range(-1, n - 1):
         if outs >= want:
             break
-        o = seed if x < 0 else data.near[seed, x]
+        o = seed if x < 0 else int(data.near[seed, x])
         k = state.where[o]
         if k < 0 or (x >= 0 and uniform(rng) < skip):
             continue
@@ -660,7 +671,7 @@ def _ruin(data: Data, state: State, scratch: Scratch, most: int) -> int:
     return outs
 
 
-@kernel
+@lean_kernel
 def _line_up(data: Data, scratch: Scratch, outs: int) -> None:
     """The order in which orders come back: by lot, large, far, or due first."""
     way = below(scratch.rng, 4 if data.timed[0] else 3)
@@ -686,7 +697,7 @@ def _line_up(data: Data, scratch: Scratch, outs: int) -> None:
         scratch.out[y], scratch.rank[y] = o, rank
 
 
-@kernel
+@lean_kernel
 def resettle(data: Data, state: State, k: int) -> None:
     """Give batch k the turn that costs least."""
     leave_turn(data, state, k)
@@ -694,7 +705,7 @@ def resettle(data: Data, state: State, k: int) -> None:
     take_turn(data, state, k, r, x)
 
 
-@kernel
+@lean_kernel
 def anneal(data: Data, now: State, old: State, best: State, pool: Pool, scratch: Scratch, heat: float, rounds: int, most: int) -> int:
     """Rounds of ruin and recreate at that temperature, from and into `now`; the cost of `best`, which is renewed."""
     rng = scratch.rng
@@ -703,7 +714,7 @@ def anneal(data: Data, now: State, old: State, best: State, pool: Pool, scratch:
     for _ in range(rounds):
         before = now.head[1]
         if data.timed[0] and uniform(rng) < RESETTLE:
-            for _ in range(1 + below(rng, 3)):
+            for _ in range(1 + below(rng, int(np.int64(3)))):
                 resettle(data, now, below(rng, now.head[0]))
         else:
             outs = _ruin(data, now, scratch, most)
@@ -729,7 +740,7 @@ def anneal(data: Data, now: State, old: State, best: State, pool: Pool, scratch:
     return int(least)
 
 
-@kernel
+@lean_kernel
 def savings(data: Data, state: State, scratch: Scratch, value: I64) -> None:
     """Join the two batches whose joint tour saves most, as long as any do: C&W(ii), savings reckoned anew after each.
 
@@ -739,7 +750,7 @@ def savings(data: Data, state: State, scratch: Scratch, value: I64) -> None:
         for b in range(a + 1, rows):
             value[a, b] = _saving(data, state, scratch, a, b)
     while True:
-        best, at, to = np.int64(0), -1, -1
+        best, at, to = np.int64(0), int(np.int64(-1)), int(np.int64(-1))
         for a in range(rows):
             for b in range(a + 1, rows):
                 if value[a, b] > best:
@@ -759,14 +770,14 @@ def savings(data: Data, state: State, scratch: Scratch, value: I64) -> None:
             value[a, b] = 0
 
 
-@kernel
+@lean_kernel
 def _saving(data: Data, state: State, scratch: Scratch, a: int, b: int) -> int:
     """What one tour for rows a and b is shorter than two; 0 where they do not fit together."""
     for c in range(len(data.capacity)):
         if state.load[a, c] + state.load[b, c] > data.capacity[c]:
             return 0
     size = int(state.size[a])
-    scratch.tour[:size] = state.tour[a, :size]
+    _write(scratch.tour, state.tour[a], size)
     for x in range(state.held[b]):
         size, _ = put_places(data, state.member[b, x], scratch.tour, size)
     shorten(data.dist, scratch.tour, size)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from planning.batching import Effort, Problem, Search
 from planning.batching_kernels import relatedness
+from planning.batching_problem import Problem
+from planning.batching_search import Effort, Search
 
 
 def or_tools_groups(problem: Problem, seconds: float) -> list[list[int]] | None:

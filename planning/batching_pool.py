@@ -21,7 +21,6 @@ I64 = NDArray[np.int64]
 
 MOST, MOST_TIMED = 5000, 600  # batches that CP-SAT gets, without lateness and with it
 PRICED = 40_000  # batches that the linear relaxation gets: the newest
-WORK = 2.0  # CP-SAT's deterministic time where there is no clock
 
 
 @dataclass(frozen=True)
@@ -52,12 +51,12 @@ class Columns:
 
 
 def choose(
-    data: Data, columns: Columns, best: Sequence[tuple[tuple[int, ...], int]], cost: int, left: Callable[[], float] | None
+    data: Data, columns: Columns, best: Sequence[tuple[tuple[int, ...], int]], cost: int, left: Callable[[], float] | None, work: float
 ) -> tuple[list[int] | None, int]:
     """(batches that cover all orders for less than `cost`, None if none was found; how many there were to choose from).
 
     best: (orders, start) of each batch of the incumbent; batches come in the order of their starts. left: seconds to go, None
-    for a fixed amount of work."""
+    for so much of CP-SAT's deterministic `work` instead."""
     known = {frozenset(columns.orders(c)): c for c in range(len(columns.length))}
     hint = {known[frozenset(orders)]: start for orders, start in best if frozenset(orders) in known}
     price = _prices(data, columns)
@@ -70,7 +69,7 @@ def choose(
     kept = kept[np.argsort(reduced[kept], kind="stable")[:most]]
     kept = np.array(sorted(set(kept.tolist()) | set(hint)), np.int64)
     model = _Model(data, columns, kept)
-    chosen = model.solve(hint, cost, left)
+    chosen = model.solve(hint, cost, left, work)
     return chosen, len(kept)
 
 
@@ -129,7 +128,7 @@ class _Model:
         drive = np.ceil(data.pace[0] * int(self.columns.length[c]) - 1e-6)
         return int(data.setup[0] + data.service[self.columns.orders(c)].sum() + drive)
 
-    def solve(self, hint: dict[int, int], cost: int, left: Callable[[], float] | None) -> list[int] | None:
+    def solve(self, hint: dict[int, int], cost: int, left: Callable[[], float] | None, work: float) -> list[int] | None:
         for x, c in enumerate(self.kept.tolist()):
             self.model.add_hint(self.taken[x], c in hint)
             if self.start and c in hint:
@@ -138,7 +137,7 @@ class _Model:
         solver.parameters.num_workers = 1
         solver.parameters.random_seed = 1
         if left is None:
-            solver.parameters.max_deterministic_time = WORK
+            solver.parameters.max_deterministic_time = work
         else:
             solver.parameters.max_time_in_seconds = max(0.0, left())
         status = solver.solve(self.model)

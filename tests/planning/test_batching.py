@@ -24,7 +24,6 @@ from planning.batching import (
     SAVINGS,
     Effort,
     Problem,
-    Search,
     Solution,
     by_groups,
     by_rule,
@@ -34,6 +33,7 @@ from planning.batching_bound import _Relaxation, lower_bound
 from planning.batching_check import Verdict, check, check_files
 from planning.batching_files import generate, read_instance, write_instance, write_solution
 from planning.batching_pool import Columns, choose
+from planning.batching_search import Search
 
 QUICK = settings(max_examples=20, deadline=None, derandomize=True)
 
@@ -131,7 +131,7 @@ def test_no_plan_costs_less_than_the_bound(seed: int, orders: int, timed: bool) 
 def test_a_pricing_that_is_cut_short_still_proves_its_bound() -> None:
     problem = generate(25, seed=3, lines=(1, 3), capacity=8, robots=3, aisles=5, depth=6, blocks=1)
     closed = lower_bound(problem, clock=None, rounds=200)
-    found = solve(problem, Effort(clock=None, rounds=4000))
+    found = solve(problem, Effort(clock=None, rounds=1500))
     assert closed.closed and closed.cost <= found.cost <= 1.1 * closed.cost
     relaxation = _Relaxation(problem)
     worth = relaxation._worth()
@@ -146,7 +146,7 @@ def test_a_pricing_that_is_cut_short_still_proves_its_bound() -> None:
 def test_plans_keep_every_rule_and_say_what_they_cost(tmp_path_factory: pytest.TempPathFactory, seed: int, orders: int, timed: bool) -> None:
     problem = problem_of(seed, orders, timed=timed, robots=3)
     folder = tmp_path_factory.mktemp("batching")
-    found = solve(problem, Effort(clock=None, rounds=100))
+    found = solve(problem, Effort(clock=None, rounds=60))
     assert verdict_of(problem, found, folder).faults == []
     for rule in (FIRST_COME, EARLIEST_DUE, SAVINGS):
         plan = by_rule(problem, rule)
@@ -215,16 +215,16 @@ def test_cp_sat_finds_the_better_choice_among_batches_met(timed: bool) -> None:
     assert search.strategy == "set partitioning"
     if not timed:
         assert search.least == by_brute_force(problem)
-    chosen, _ = choose(search.data, Columns.of(search.data, search.pool), search._turns(), search.least, None)
+    chosen, _ = choose(search.data, Columns.of(search.data, search.pool), search._turns(), search.least, None, 1.0)
     assert chosen is None  # nothing better than its own answer
 
 
 def test_never_worse_than_the_start_and_the_same_for_the_same_seed() -> None:
     problem = generate(30, seed=5, due=True, capacity=12)
-    good = solve(problem, Effort(clock=None, rounds=600), seed=1)
+    good = solve(problem, Effort(clock=None, rounds=300), seed=1)
     again = solve(problem, Effort(clock=None, rounds=5), seed=2, start=good)
     assert again.cost <= good.cost
-    assert dataclasses.replace(solve(problem, Effort(clock=None, rounds=600), seed=1)) == good
+    assert dataclasses.replace(solve(problem, Effort(clock=None, rounds=300), seed=1)) == good
     assert good.cost < min(by_rule(problem, rule).cost for rule in (FIRST_COME, EARLIEST_DUE, SAVINGS))
     with pytest.raises(InputError, match="start"):
         solve(problem, Effort(clock=None, rounds=5), start=dataclasses.replace(good, batches=good.batches[1:]))
