@@ -58,7 +58,8 @@ class PlannerConfig:
     stickiness_s: float = setting(
         10.0, "gain that moving an order to another robot must bring, s", low=0.0, high=3600.0
     )
-    sequence_loads: int = setting(40, "most loads given to OR-Tools routing; more are assigned only", low=0, high=400)
+    search_rounds: int = setting(300, "rounds of ruin and recreate after each change", low=0, high=1_000_000)
+    sequence_loads: int = setting(40, "most loads given to OR-Tools routing as well", low=0, high=400)
     solution_limit: int = setting(100, "solutions of one search", low=1, high=10_000_000)
     work_limit: int = setting(8_000, "limit checks of one search", low=1, high=1_000_000_000)
     time_limit_s: float = setting(

@@ -18,13 +18,14 @@ from aislewise.sitemap import SiteMap
 from aislewise.types import U8, Decision, Plan, RobotInfo, RobotPlan, Task, TaskKind, WorldState
 from planning.check import check_lanes, check_paths, check_release
 from planning.config import PlannerConfig
-from planning.dispatch import LARGE_FLEET, Candidate, Dispatcher, Stop
+from planning.dispatch import Dispatcher, Stop
 from planning.distance import UNREACHABLE, DistanceTables
 from planning.fleet import Done, Fleet, Robot
 from planning.goals import Goal, Goals, Mover, exits
 from planning.lane_graph import neighbours_of, sources_of
 from planning.ledger import ON_BOARD, Ledger, Load, LoadState
 from planning.obstacles import Blocked, Bool, Obstacles
+from planning.offers import Candidate
 from planning.pace import Pace
 from planning.power import Power
 from planning.routing import I64
@@ -38,6 +39,8 @@ from planning.why_floor import Floor
 __all__ = ["Planner", "PlannerConfig"]
 
 DEFAULTS = PlannerConfig()
+LARGE_FLEET = 40
+"""Robots from which on aisles have a direction, and planned moves that turn out bad are dropped."""
 EXIT_COST = 50  # steps of detour that others make round cells opened for a robot to leave a keep-out
 CHARGING = -1  # stands for a load in a charge action
 
@@ -69,6 +72,7 @@ class Planner:
         self._open_tables = DistanceTables(site.free)
         self._dispatched_ns = -1
         self._stale = True
+        self._mended = False  # only, and not yet searched for better
         self._waiting: dict[str, tuple[str, bool]] = {}
         self._solver = "none"
         self._version = 0
@@ -208,12 +212,16 @@ class Planner:
     # --- what shall be done --------------------------------------------------------------------
 
     def _dispatch(self, blocked: Blocked, now_ns: int) -> None:
-        """New sequences, when something has changed or the last ones have grown old."""
+        """New sequences, when something has changed or the last ones have grown old: those in force mended at once, and
+        better ones looked for in the step after."""
         age_s = to_s(now_ns - self._dispatched_ns)
-        due = age_s >= (self.config.replan_min_s if self._stale else self.config.replan_period_s)
-        if self._dispatched_ns >= 0 and not due:
+        due = self._dispatched_ns < 0 or age_s >= (self.config.replan_min_s if self._stale else self.config.replan_period_s)
+        search = self._mended
+        if not due and not search:
             return
-        self._dispatched_ns, self._stale = now_ns, False
+        self._mended = not search
+        if due:
+            self._dispatched_ns, self._stale = now_ns, False
         blocked = blocked if self.config.replanning else Blocked.nothing(self.site.cells.size)
         robots = [r for r in self._fleet.robots.values() if r.able]
         laden = {load.robot for load in self._ledger.loads.values() if load.state in ON_BOARD}
@@ -228,6 +236,7 @@ class Planner:
             [c for c in candidates if c.robot not in kept],
             {order_id: job for order_id, job in self._ledger.jobs.items() if order_id not in promised},
             before, self._open_tables, blocked.standing, lambda cell: blocked.why.get(cell, "an obstacle"), now_ns,
+            stretch=self._pace.stretch(), search=search,
         )  # fmt: skip
         self._sequences, self._solver, self._waiting = kept | result.sequences, result.solver, result.waiting
         self._decisions += result.decisions

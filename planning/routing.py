@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from planning.distance import UNREACHABLE
+from planning.jit import kernel
+
+I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 Routes = tuple[tuple[int, ...], ...]
 """Per vehicle the nodes it visits, without its start."""
@@ -35,8 +40,7 @@ class Vehicle:
     battery_ds: int
 
 
-@dataclass(frozen=True, slots=True)
-class Haul:
+class Haul(NamedTuple):
     """One load. group: loads with the same number go with one vehicle, dropped in order of listing.
     pick_cell -1: on board already. vehicles: who may carry it. due_ds -1: no due time."""
 
@@ -52,11 +56,11 @@ class Haul:
 
 @dataclass(frozen=True)
 class RoutingProblem:
-    """leg_ds: (N, N) int64, time of working at one node and driving to the next."""
+    """leg_ds: (N, N) int32 or int64, time of working at one node and driving to the next."""
 
     vehicles: tuple[Vehicle, ...]
     hauls: tuple[Haul, ...]
-    leg_ds: I64
+    leg_ds: I32 | I64
 
     def pick(self, haul: int) -> int:
         return len(self.vehicles) + 2 * haul
@@ -65,6 +69,9 @@ class RoutingProblem:
         """(haul, whether the node is its drop)."""
         haul, drop = divmod(node - len(self.vehicles), 2)
         return haul, bool(drop)
+
+    def group_of(self, node: int) -> int:
+        return self.hauls[(node - len(self.vehicles)) >> 1].group
 
     def groups(self) -> dict[int, list[int]]:
         """Group -> its hauls, in order."""
@@ -108,29 +115,56 @@ class RoutingProblem:
             return LATE_COST * item.weight, item.due_ds
         return item.weight, 0
 
+    def passable(self, vehicle: int, route: Sequence[int]) -> tuple[int, ...]:
+        """A route without the groups that keep it from being valid: a stop to which there is no way any more, which another
+        vehicle must serve now, or for which there is no room."""
+        gone: set[int] = set()
+        while True:
+            kept = tuple(n for n in route if self.hauls[self.haul_of(n)[0]].group not in gone)
+            at, carried, wrong = vehicle, self.vehicles[vehicle].carried, -1
+            picked: set[int] = set()
+            for node in kept:
+                j, drop = self.haul_of(node)
+                haul = self.hauls[j]
+                carried += -haul.size if drop else haul.size
+                full = carried > self.vehicles[vehicle].room and not drop
+                unpicked = drop and haul.pick_cell >= 0 and j not in picked
+                if full or unpicked or vehicle not in haul.vehicles or self.leg_ds[at, node] >= FAR:
+                    wrong = haul.group
+                    break
+                picked.add(j)
+                at = node
+            if wrong < 0:
+                return kept
+            gone.add(wrong)
+
     def valid(self, routes: Routes) -> bool:
         """Every visit allowed, drops behind picks on one vehicle and in order, capacity kept."""
         seen: set[int] = set()
+        first, hauls = len(self.vehicles), self.hauls
         for v, route in enumerate(routes):
-            at, carried = v, self.vehicles[v].carried
-            last_drop: dict[int, int] = {}
+            room, carried, mine, last_drop = self.vehicles[v].room, self.vehicles[v].carried, set(), dict[int, int]()
             for node in route:
-                j, drop = self.haul_of(node)
-                haul = self.hauls[j]
-                if node in seen or v not in haul.vehicles or self.leg_ds[at, node] >= FAR:
-                    return False
-                if drop and haul.pick_cell >= 0 and node - 1 not in route[: route.index(node)]:
-                    return False
-                if drop and last_drop.get(haul.group, -1) > j:
-                    return False
-                carried += -haul.size if drop else haul.size
-                if carried > self.vehicles[v].room and not drop:
+                j = (node - first) >> 1
+                haul, drop = hauls[j], (node - first) & 1
+                if node in mine or v not in haul.vehicles:
                     return False
                 if drop:
+                    if (haul.pick_cell >= 0 and node - 1 not in mine) or last_drop.get(haul.group, -1) > j:
+                        return False
+                    carried -= haul.size
                     last_drop[haul.group] = j
-                seen.add(node)
-                at = node
-        return all((self.pick(j) in seen) <= (self.pick(j) + 1 in seen) for j in range(len(self.hauls)))
+                else:
+                    carried += haul.size
+                    if carried > room:
+                        return False
+                mine.add(node)
+            if any(node & 1 == first & 1 and node + 1 not in mine for node in mine) or not seen.isdisjoint(mine):
+                return False
+            seen |= mine
+        at = [node for v, route in enumerate(routes) if route for node in (v, *route[:-1])]
+        to = [node for route in routes for node in route]
+        return bool((self.leg_ds[at, to] < FAR).all()) if to else True
 
 
 def legs(node_cells: Sequence[int], service_ds: Sequence[int], between: I64) -> I64:
@@ -141,3 +175,29 @@ def legs(node_cells: Sequence[int], service_ds: Sequence[int], between: I64) -> 
     cells = np.asarray(node_cells)
     out[:, cells < 0] = FAR
     return out
+
+
+def drive_legs(node_cells: Sequence[int], service_ds: Sequence[int], pool: I32, slots: I32, ds_per_cell: float) -> I32:
+    """(N, N) leg times as of `legs`, from the tables pool[slots[k]] of distances to each node; slot -1: nobody drives there."""
+    cells, service = np.array(node_cells, np.int32), np.array(service_ds, np.int32)
+    out = np.empty((len(cells), len(cells)), np.int32)
+    _drive_legs(cells, service, pool, slots, ds_per_cell, out)
+    return out.T
+
+
+@kernel
+def _drive_legs(cells: I32, service: I32, pool: I32, slots: I32, ds_per_cell: float, out: I32) -> None:
+    """out: by goal, then by start, since all starts read the table of one goal."""
+    row_of = np.full(len(pool), -1, np.int32)
+    for to in range(len(cells)):
+        slot = slots[to]
+        if slot < 0:
+            out[to, :] = FAR
+            continue
+        if row_of[slot] >= 0:
+            out[to, :] = out[row_of[slot]]
+            continue
+        row_of[slot] = to
+        for at in range(len(cells)):
+            steps = pool[slot, cells[at]] if cells[at] >= 0 else UNREACHABLE
+            out[to, at] = FAR if steps >= UNREACHABLE else service[at] + np.int32(steps * ds_per_cell + 0.5)

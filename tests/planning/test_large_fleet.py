@@ -18,10 +18,16 @@ from planning.store import MemoryStore
 from sim.layouts import WarehouseConfig
 from sim.warehouse import generate
 
-ROBOTS = dispatch.LARGE_FLEET + 10
+ROBOTS = 50
 SITE = generate(
     WarehouseConfig(width=40, height=40, layout="fulfilment", stations=8, chargers=8, parking=8), np.random.default_rng(1)
 ).site
+
+
+@pytest.fixture(autouse=True)
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty robots are treated as hundreds are."""
+    monkeypatch.setattr(dispatch, "SEARCHED_FLEET", ROBOTS - 10)
 
 
 def fleet(orders: int, seed: int = 1) -> tuple[Planner, MemoryStore, Rehearsal]:

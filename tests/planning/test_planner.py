@@ -320,6 +320,7 @@ def test_without_any_solver_robots_still_get_an_answer(make: Any, monkeypatch: p
         raise RuntimeError("solver died")
 
     monkeypatch.setattr("planning.dispatch.improve", dead)
+    monkeypatch.setattr("planning.dispatch.Search", dead)
     monkeypatch.setattr("planning.assign.lsa.SimpleLinearSumAssignment", dead)
     loop = random_loop(make, 1, 3, 4)
     loop.run(1000)

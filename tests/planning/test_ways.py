@@ -13,8 +13,7 @@ from aislewise.lanes import ANY_WAY, EAST, NORTH, SOUTH, STEPS, WEST, Lanes, Zon
 from aislewise.sitemap import Place, SiteMap
 from aislewise.types import Order, OrderLine
 from planning.check import check_lanes
-from planning.dispatch import LARGE_FLEET
-from planning.planner import Planner, PlannerConfig
+from planning.planner import LARGE_FLEET, Planner, PlannerConfig
 from planning.problem import Rehearsal
 from planning.store import MemoryStore
 from planning.ways import PLACE_COST, Ways

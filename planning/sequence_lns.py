@@ -1,0 +1,155 @@
+"""The plan in force, mended and improved: own insertion, and ruin and recreate, over planning.routing's problem.
+
+`Search` is warm and anytime. It keeps what is in force as far as it can still be done, `mend` inserts what is new, in
+milliseconds, and `improve` goes on from there for as long as it is asked to. Neither ever makes the plan worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planning import sequence_kernels as kernels
+from planning.routing import FLAT_COST, Routes, RoutingProblem
+from planning.sequence_kernels import Data, Scratch, State
+
+NEAR = 24  # neighbours of a group that are taken out with it
+REMOVE = 12  # groups taken out in a round at most
+HOT, COLD = 0.03, 0.0003  # temperatures at both ends of annealing, times the mean cost of a group
+CHUNK = 50  # rounds between two looks at whether to go on
+
+
+class Search:
+    """Routes of one problem, and the best found so far.
+
+    start: routes to begin with, valid, in which a group is whole or not at all. home: vehicle that each group may have
+    without paying `moving_cost`."""
+
+    def __init__(
+        self, problem: RoutingProblem, start: Routes, home: Mapping[int, int] | None = None, moving_cost: int = 0, seed: int = 0
+    ) -> None:
+        self.problem = problem
+        self._groups = problem.groups()
+        self._data = _data(problem, self._groups, home or {}, moving_cost)
+        self._state = _state(self._data, start)
+        rows, length = len(problem.vehicles) + 1, self._state.node.shape[1]
+        self._scratch = Scratch(
+            np.zeros((rows, 3, length + 1), np.int64), np.zeros((rows, length + 1), np.int64), np.full(rows, -1, np.int64),
+            np.zeros(length, np.int32),
+        )  # fmt: skip
+        self._rng = np.array([np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] | 1], np.uint64)
+        self._near: NDArray[np.int32] | None = None
+        self.rounds = 0
+        self.cost = 0
+        self._keep()
+
+    def mend(self) -> Routes:
+        """Insert every group that is in no route, by regret; what finds no place stays out."""
+        out = np.flatnonzero(self._state.where < 0).astype(np.int32)
+        kernels.regret_insert(self._data, self._state, self._scratch, out, len(out), self._rng)
+        self._keep()
+        return self.routes
+
+    def improve(self, rounds: int, go_on: Callable[[], bool] = lambda: True, cooling: bool = True) -> Routes:
+        """The best after so many rounds of ruin and recreate, or fewer if `go_on` says so; groups that are out stay out.
+        cooling: from hot to cold over these rounds; otherwise cold, for a search that goes on where the last one ended."""
+        left = np.flatnonzero(self._state.where < 0)
+        groups = len(self._groups) - len(left)
+        if not groups:
+            return self.routes
+        if self._near is None:
+            self._near = np.empty((len(self._groups), min(NEAR, len(self._groups))), np.int32)
+            kernels.nearest_groups(self._data, self._near)
+        mean = self.cost / groups
+        hot, cold = HOT * mean, max(1e-9, COLD * mean)
+        done = 0
+        while done < rounds and go_on():
+            step = min(CHUNK, rounds - done)
+            ends = [hot * (cold / hot) ** (k / rounds) if cooling else cold for k in (done, done + step)]
+            self.cost = int(kernels.anneal(
+                self._data, self._state, self._scratch, self._near, self._best, self._best_count, self.cost, ends[0], ends[1],
+                step, REMOVE, self._rng,
+            ))  # fmt: skip
+            done += step
+        self.rounds += done
+        return self.routes
+
+    def _keep(self) -> None:
+        """What the routes are now is the best."""
+        self._best, self._best_count = self._state.node.copy(), self._state.stops.copy()
+        self.cost = int(kernels.total(self._data, self._state))
+
+    @property
+    def routes(self) -> Routes:
+        return tuple(tuple(row[:n]) for row, n in zip(self._best.tolist(), self._best_count.tolist(), strict=True))
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache."""
+    from planning.routing import Haul, Vehicle
+
+    hauls = tuple(Haul(j, j, 0, 0, 1, 1, -1, frozenset([0])) for j in range(2))
+    problem = RoutingProblem((Vehicle("r", 0, 0, 2, 0, 10**6),), hauls, np.ones((5, 5), np.int64))
+    search = Search(problem, ((),))
+    search.mend()
+    search.improve(1)
+
+
+def _data(problem: RoutingProblem, groups: Mapping[int, list[int]], home: Mapping[int, int], moving_cost: int) -> Data:
+    vehicles, hauls = problem.vehicles, problem.hauls
+    count = len(vehicles)
+    sizes = np.array([h.size for h in hauls], np.int32)
+    weights = np.array([h.weight for h in hauls], np.int64)
+    nodes = count + 2 * len(hauls)
+    size, group = np.zeros(nodes, np.int32), np.zeros(nodes, np.int32)
+    slope, bound = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
+    size[count::2], size[count + 1 :: 2] = sizes, -sizes
+    slope[count::2] = weights
+    for j in range(len(hauls)):
+        slope[count + 2 * j + 1], bound[count + 2 * j + 1] = problem.soft_bound(j, True)
+    group[:count] = -1
+    members = [j for items in groups.values() for j in items]
+    first = np.cumsum([0, *(len(items) for items in groups.values())]).astype(np.int32)
+    for g, items in enumerate(groups.values()):
+        for j in items:
+            group[count + 2 * j : count + 2 * j + 2] = g
+    return Data(
+        np.ascontiguousarray(problem.leg_ds.T, np.int32), size, slope, bound,
+        np.array([v.ready_ds for v in vehicles], np.int64), np.array([v.room for v in vehicles], np.int32),
+        np.array([v.carried for v in vehicles], np.int32), np.array([v.battery_ds for v in vehicles], np.int64),
+        np.array([FLAT_COST], np.int64), first, np.array(members, np.int32),
+        np.array([h.pick_cell >= 0 for h in hauls], np.bool_), group, _allowed(problem, groups),
+        np.array([home.get(g, -1) for g in groups], np.int32), np.array([moving_cost], np.int64),
+    )  # fmt: skip
+
+
+def _allowed(problem: RoutingProblem, groups: Mapping[int, list[int]]) -> NDArray[np.bool_]:
+    """(G, V) who may carry all of a group."""
+    rows: dict[frozenset[int], NDArray[np.bool_]] = {}
+    out = np.ones((len(groups), len(problem.vehicles)), np.bool_)
+    for g, items in enumerate(groups.values()):
+        for able in {problem.hauls[j].vehicles for j in items}:
+            if able not in rows:
+                rows[able] = np.zeros(len(problem.vehicles), np.bool_)
+                rows[able][list(able)] = True
+            out[g] &= rows[able]
+    return out
+
+
+def _state(data: Data, start: Routes) -> State:
+    vehicles, groups, stops = len(data.ready), len(data.home), 2 * len(data.hauls)
+    longest = max((len(route) for route in start), default=0)
+    shape = (vehicles, max(1, min(stops, max(4 * longest, 128))))
+    state = State(
+        np.zeros(shape, np.int32), np.zeros(vehicles, np.int32), np.zeros(vehicles, np.int64), np.full(groups, -1, np.int32),
+        np.zeros(vehicles, np.int64), np.zeros(1, np.int64), np.full((groups, vehicles), -1, np.int64),
+        np.zeros((groups, vehicles), np.int64), np.zeros((groups, vehicles), np.bool_),
+    )  # fmt: skip
+    for v, route in enumerate(start):
+        state.node[v, : len(route)] = route
+        state.stops[v] = len(route)
+        state.where[data.group[list(route)]] = v
+    kernels.load_routes(data, state)
+    return state
