@@ -13,6 +13,7 @@ from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, Si
 from rclpy.logging import get_logger
 from rclpy.node import Node
 
+from aislewise.collector import settle
 from aislewise.errors import AislewiseError
 
 
@@ -29,6 +30,7 @@ def run(make: Callable[[], Node | Sequence[Node]], args: list[str] | None = None
         executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(num_threads=threads)
         for node in nodes:
             executor.add_node(node)
+        settle()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

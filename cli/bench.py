@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli import bench_assign, bench_batching, bench_lifelong, bench_pdptw, bench_zones
+from cli import bench_assign, bench_batching, bench_lifelong, bench_pdptw, bench_replan, bench_zones
 
 
 def add(subparsers: Any) -> None:
@@ -32,6 +32,7 @@ def add(subparsers: Any) -> None:
     bench_batching.add(kinds)
     bench_lifelong.add(kinds)
     bench_pdptw.add(kinds)
+    bench_replan.add(kinds)
     bench_zones.add(kinds)
 
 

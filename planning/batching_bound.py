@@ -4,7 +4,9 @@
 time runs out before no batch is worth more than it costs, the duals are scaled down until that is so (Farley 1990, Operations
 Research 38): the bound holds at any moment. "loads": whatever shares a tour with an order drives at least as far as for that
 order alone, and a robot carries so much. Both take the shortest way between places in the nearer direction, and lateness as
-if every batch could begin at once.
+if every batch could begin at once. "enumeration": where the relaxation is closed and a plan is known, HiGHS chooses from all
+batches whose reduced cost is less than the gap between the two; a cheaper plan has no others (Baldacci, Christofides &
+Mingozzi 2008, Mathematical Programming 115).
 """
 
 from __future__ import annotations
@@ -20,19 +22,24 @@ from numpy.typing import NDArray
 
 from planning import batching_exact as exact
 from planning.batching_exact import Known, Orders
+from planning.batching_pool import least_cover
 from planning.batching_problem import FAR, NO_DUE, Problem
 
 I64 = NDArray[np.int64]
 
-COLUMNS, LOADS = "column generation", "loads"
+COLUMNS, LOADS, ENUMERATION = "column generation", "loads", "enumeration"
 FINDS, PER_ROOT = 400, 8  # batches taken from one pricing in all, and with the same farthest order
 NODES = 20_000  # of the first pricings
+ENUMERATED = 50_000  # batches that HiGHS gets at most
+NODES_S = 20_000  # of the enumeration for each second left
+NODES_ROUND = 2_000  # or for each round left
 SLOTS = 1 << 20  # tours whose bounds are kept
 
 
 @dataclass(frozen=True)
 class Bound:
-    """cost: no plan costs less. kind: COLUMNS or LOADS. closed: the linear relaxation was solved to the end; rounds: of it."""
+    """cost: no plan costs less. kind: COLUMNS, LOADS or ENUMERATION. closed: the linear relaxation was solved to the end;
+    rounds: of it."""
 
     cost: int
     kind: str
@@ -41,19 +48,24 @@ class Bound:
 
 
 def lower_bound(
-    problem: Problem, batches: Iterable[tuple[int, ...]] = (), *, seconds: float = 10.0, clock: Callable[[], float] | None = time.process_time,
-    rounds: int = 100,
+    problem: Problem, batches: Iterable[tuple[int, ...]] = (), *, below: int | None = None, seconds: float = 10.0,
+    clock: Callable[[], float] | None = time.process_time, rounds: int = 100,
 ) -> Bound:  # fmt: skip
     """The best bound found within `seconds` of `clock`, or, where it is None, in that many rounds. batches: of a good plan,
-    which save rounds. Orders that cannot be brought do not count; whoever holds a solution compares it with those left
-    out there too."""
+    which save rounds; below: what it costs; the bound is then never more. Orders that cannot be brought do not count; whoever
+    holds a solution compares it with those left out there too."""
     relaxation = _Relaxation(problem)
     if not len(relaxation.orders.alone):
         return Bound(0, LOADS, True, 0)
     simple = relaxation.by_loads()
     began = clock() if clock else 0.0
     best, done, number = relaxation.run(batches, lambda k: clock() - began < seconds if clock else k < rounds)
-    return Bound(best, COLUMNS, done, number) if best >= simple or done else Bound(simple, LOADS, False, number)
+    if done and below is not None and max(best, simple) < below:
+        left = seconds - (clock() - began) if clock else float(rounds - number)
+        proven = relaxation.by_enumeration(below, left, NODES_S if clock else NODES_ROUND, timed=clock is not None)
+        if proven > max(best, simple):
+            return Bound(proven, ENUMERATION, True, number)
+    return Bound(best, COLUMNS, done, number) if best >= simple else Bound(simple, LOADS, done, number)
 
 
 class _Relaxation:
@@ -68,6 +80,7 @@ class _Relaxation:
         self.timed = problem.timed
         self.orders = _orders(problem, self.numbers)
         self.known = Known(np.zeros(SLOTS, np.uint64), np.zeros(SLOTS, np.int64), np.zeros(SLOTS, np.int64), np.zeros(1, np.int64))
+        self.duals = np.zeros(len(self.numbers))
         self.stops = np.zeros(len(self.orders.places) + 1, np.int32)
         for o in range(len(self.numbers)):
             self.orders.alone[o] = self._at_least([o])
@@ -120,6 +133,7 @@ class _Relaxation:
             value = theta * float(worth.sum()) * (1 - 1e-9)
             step = 1 if self.timed else int(self.orders.fixed[2])
             best = max(best, math.ceil((value - 1e-6) / step) * step)
+            self.duals = worth
             if not found and done:
                 return best, True, rounds
             nodes = nodes * 2 if not found else nodes
@@ -137,13 +151,24 @@ class _Relaxation:
         found = linprog(list(self.columns.values()), A_ub=table, b_ub=-np.ones(len(self.numbers)), bounds=(0, None), method="highs")
         return np.maximum(0.0, -np.asarray(found.ineqlin.marginals))
 
-    def _price(self, worth: NDArray[np.float64], nodes: int) -> tuple[int, float, bool]:
+    def by_enumeration(self, below: int, left: float, speed: int, *, timed: bool) -> int:
+        """No plan costs less, where the duals are of the closed relaxation and a plan costs `below`; 0 if it came to nothing."""
+        if left <= 0:
+            return 0
+        self.columns.clear()
+        slack = max(1e-3, below - float(self.duals.sum()))
+        _, _, whole = self._price(self.duals, int(left * speed), slack, ENUMERATED, ENUMERATED)
+        return least_cover(self.columns, len(self.numbers), below, left / 2 if timed else None) if whole else 0
+
+    def _price(
+        self, worth: NDArray[np.float64], nodes: int, slack: float = 0.0, finds: int = FINDS, per_root: int = PER_ROOT
+    ) -> tuple[int, float, bool]:
         orders = self.orders
         dense = np.argsort(-worth[None] / np.maximum(orders.load.T, 1e-9), axis=1, kind="stable").astype(np.int32)
         depth = min(len(self.numbers), *(int((np.cumsum(np.sort(column)) <= room).sum()) for column, room in zip(orders.load.T, orders.capacity)))
-        member, count, cost = np.zeros((FINDS, depth), np.int32), np.zeros(FINDS, np.int32), np.zeros(FINDS, np.int64)
+        member, count, cost = np.zeros((finds, depth), np.int32), np.zeros(finds, np.int32), np.zeros(finds, np.int64)
         found, theta, done = exact.price_out(
-            orders, self.known, worth, self.line, self.rank, dense, nodes, PER_ROOT, member, count, cost
+            orders, self.known, worth, slack, self.line, self.rank, dense, nodes, per_root, member, count, cost
         )
         for row, size, price in zip(member[:found], count, cost.tolist()):
             self.columns[tuple(sorted(row[:size].tolist()))] = price

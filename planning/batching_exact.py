@@ -266,11 +266,12 @@ def _more_worth(orders: Orders, worth: F64, dense: I32, rank: I32, room: I64, af
 
 @kernel
 def price_out(
-    orders: Orders, known: Known, worth: F64, line: I32, rank: I32, dense: I32, nodes: int, per_root: int, member: I32, count: I32, cost: I64
-) -> tuple[int, float, bool]:
-    """Batches that cost less than their orders are worth: (how many, theta, whether all were looked at).
+    orders: Orders, known: Known, worth: F64, slack: float, line: I32, rank: I32, dense: I32, nodes: int, per_root: int,
+    member: I32, count: I32, cost: I64,
+) -> tuple[int, float, bool]:  # fmt: skip
+    """Batches that cost less than their orders are worth and `slack`: (how many, theta, whether all were looked at).
 
-    No batch costs less than theta times what its orders are worth, theta at most 1. Orders are added in the order of `line`
+    No batch costs less than theta times what its orders are worth, theta at most 1 (for slack 0). Orders are added in the order of `line`
     (rank: its inverse), depth first; a branch ends where its tour so far, which more orders never shorten, costs what all
     that can be added is worth. After `per_root` finds under a first order the next one has its turn; `nodes`: bounds reckoned
     at most. member (C, depth), count (C,), cost (C,): written."""
@@ -309,11 +310,11 @@ def price_out(
         here_worth = value[depth] + worth[o]
         more = _more_worth(orders, worth, dense, rank, room[depth + 1], i)
         quick = max(least[depth], orders.alone[o])
-        if quick >= here_worth + more:
+        if quick >= here_worth + more + slack:
             continue
         if depth == 0 and (found >= len(count) or seen >= nodes):
             done = False
-            theta = min(theta, quick / (here_worth + more))
+            theta = min(theta, quick / max(here_worth + more, 1e-9))
             continue
         seen += 1
         stops[depth + 1] = stops[depth]
@@ -322,16 +323,16 @@ def price_out(
         chosen[depth] = o
         tour = tour_at_least(orders, known, key, stops[depth + 1], size, bool(np.bool_(False)))
         bound = max(quick, tour + _late(orders, chosen, depth + 1, tour))
-        if bound < here_worth - 1e-6:
+        if bound < here_worth + slack - 1e-6:
             tour = tour_at_least(orders, known, key, stops[depth + 1], size, bool(np.bool_(True)))
             bound = max(bound, tour + _late(orders, chosen, depth + 1, tour))
-        if bound < here_worth - 1e-6:
-            theta = min(theta, bound / here_worth)
+        if bound < here_worth + slack - 1e-6:
+            theta = min(theta, bound / max(here_worth, 1e-9))
             member[found, : depth + 1] = chosen[: depth + 1]
             count[found], cost[found] = depth + 1, bound
             found += 1
             here += 1
-        if more > 0.0 and bound < here_worth + more and depth + 1 < depth_max:
+        if (more > 0.0 or slack > 0.0) and bound < here_worth + more + slack and depth + 1 < depth_max:
             depth += 1
             nxt[depth], value[depth], least[depth] = i + 1, here_worth, bound
             stop_count[depth], keys[depth] = size, key

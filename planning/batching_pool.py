@@ -7,7 +7,8 @@ lost by it. An order may be covered twice: without it a batch is no longer than 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ I64 = NDArray[np.int64]
 
 MOST, MOST_TIMED = 5000, 600  # batches that CP-SAT gets, without lateness and with it
 PRICED = 40_000  # batches that the linear relaxation gets: the newest
+TREE = 1000  # nodes of HiGHS' tree where there is no clock
 
 
 @dataclass(frozen=True)
@@ -147,3 +149,21 @@ class _Model:
         if self.start:
             chosen.sort(key=lambda x: solver.value(self.start[x]))
         return [int(self.kept[x]) for x in chosen]
+
+
+def least_cover(columns: Mapping[tuple[int, ...], int], orders: int, below: int, seconds: float | None) -> int:
+    """A bound of what it costs to cover so many orders by these batches (members: cost), at most `below`: by HiGHS, whose
+    bounds come from linear relaxations. seconds: None to stop after so much of a search tree instead."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import csr_array
+
+    member = np.fromiter((o for batch in columns for o in batch), np.int64)
+    at = np.concatenate([[0], np.cumsum([len(batch) for batch in columns])])
+    table = csr_array((np.ones(len(member)), member, at), shape=(len(columns), orders)).T
+    found = milp(
+        list(columns.values()), integrality=np.ones(len(columns)), bounds=Bounds(0, 1), constraints=LinearConstraint(table, 1.0, np.inf),
+        options={"mip_rel_gap": 0.0} | ({"node_limit": TREE} if seconds is None else {"time_limit": seconds}),
+    )  # fmt: skip
+    if found.status == 2:  # nothing costs less than the plan known
+        return below
+    return min(below, math.ceil(found.mip_dual_bound - 1e-6)) if found.mip_dual_bound is not None else 0

@@ -1,4 +1,4 @@
-"""When each robot charges, where, and how much: the problem, what a plan costs, and plans by simple rules.
+"""When each robot charges, where, and how much: the problem, and what a plan costs.
 
 A robot works until it drives to its charger, or until its battery is at the reserve; there it waits. It leaves the charger
 with what the plan gives it, which may be less than full, and works on. Each robot visits a charger at most once within
@@ -11,19 +11,17 @@ charger, standing on it, and standing with a battery at the reserve, less the wo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from aislewise.errors import InputError
 
 PERCENT = 100
-MILLI = 1000
+MICRO = 1_000_000
 SHARES = (1.0, 0.75, 0.5, 0.35)
-"""How far up rules charge, as shares of what lies between the reserve and the top."""
-LEAST_SHARE = 0.2
-MOST_TUNED = 64
-"""Of larger fleets, all charge up to the same level."""
+"""How far up rules charge, as shares of what lies between the reserve and the top. With less than the last nobody leaves: where
+there is too little for all, ever shorter visits would leave chargers to robots that come and go."""
 SHORT_COST = 20
 """Lost seconds that each second of work under the reserve counts for."""
 NO_CHARGER = -1
@@ -44,7 +42,11 @@ class Cell:
             raise InputError("drain", f"{self.drain}", "more than 0 and less than 1 a second")
         if not 0.0 <= self.idle <= 0.99:
             raise InputError("idle", f"{self.idle}", "0 to 0.99")
-        if len(self.levels) != len(self.rates) + 1 or self.levels[0] != 0.0 or list(self.levels) != sorted(set(self.levels)):
+        if (
+            len(self.levels) != len(self.rates) + 1
+            or self.levels[0] != 0.0
+            or list(self.levels) != sorted(set(self.levels))
+        ):
             raise InputError("levels", f"{self.levels}", "rising from 0.0, one more than rates")
         if not self.rates or min(self.rates) <= 0.0 or list(self.rates) != sorted(self.rates, reverse=True):
             raise InputError("rates", f"{self.rates}", "more than 0 and falling")
@@ -88,28 +90,33 @@ class ChargeRobot:
         return max(1, math.floor((self.top - self.reserve) / self.cell.drain))
 
     @cached_property
+    def least_s(self) -> int:
+        """Seconds of work that it leaves a charger with at least."""
+        return round(SHARES[-1] * self.span_s)
+
+    @cached_property
     def idle_pct(self) -> int:
         return math.ceil(self.cell.idle * PERCENT)
 
     @cached_property
     def pieces(self) -> tuple[tuple[int, int], ...]:
-        """The charge curve as (seconds of work above the reserve up to which, thousandths of a second on the charger for each),
+        """The charge curve as (seconds of work above the reserve up to which, millionths of a second on the charger for each),
         the last one up to the top."""
         cell = self.cell
         out: list[tuple[int, int]] = []
         for high, rate in zip(cell.levels[1:], cell.rates, strict=False):
             up_to = min(self.span_s, math.floor((high - self.reserve) / cell.drain))
             if not out or up_to > out[-1][0]:
-                out.append((up_to, max(1, math.ceil(MILLI * cell.drain / rate))))
+                out.append((up_to, max(1, math.ceil(MICRO * cell.drain / rate))))
         return tuple(p for p in out if p[0] > 0) or ((self.span_s, out[-1][1]),)
 
     def charge_s(self, arrives: int, amount: int) -> int:
         """Whole seconds for `amount` seconds of work from `arrives` above the reserve on."""
         total, low = 0, arrives
-        for up_to, milli in self.pieces:
+        for up_to, micro in self.pieces:
             part = max(0, min(arrives + amount, up_to) - low)
-            total, low = total + part * milli, low + part
-        return -(-(total + max(0, arrives + amount - low) * self.pieces[-1][1]) // MILLI)
+            total, low = total + part * micro, low + part
+        return -(-(total + max(0, arrives + amount - low) * self.pieces[-1][1]) // MICRO)
 
     def level(self, energy_s: int) -> float:
         """The battery with so many seconds of work above the reserve."""
@@ -119,7 +126,7 @@ class ChargeRobot:
     def worth_pct(self) -> tuple[int, int]:
         """Lost seconds, in hundredths, that a second of work left at the horizon is worth: in the lower half of the battery, and
         above. More than the time that charging it takes, as chargers are scarce; less than 1, or nobody would work."""
-        tau = min(1.0, self.pieces[0][1] / MILLI)
+        tau = min(1.0, self.pieces[0][1] / MICRO)
         return round(PERCENT * (tau + 0.5 * (1 - tau))), round(PERCENT * (tau + 0.25 * (1 - tau)))
 
 
@@ -142,7 +149,9 @@ class Problem:
             raise InputError("robots", "two stand on one charger")
         for robot in self.robots:
             if len(robot.drive_s) != len(self.taken_s):
-                raise InputError("drive_s", f"has {len(robot.drive_s)} entries", f"one for each of {len(self.taken_s)} chargers")
+                raise InputError(
+                    "drive_s", f"has {len(robot.drive_s)} entries", f"one for each of {len(self.taken_s)} chargers"
+                )
             if not all(NO_CHARGER <= k < len(self.taken_s) for k in (robot.on, robot.sent_to)):
                 raise InputError("on", f"{robot.on}, {robot.sent_to}", f"less than {len(self.taken_s)} chargers")
 
@@ -220,93 +229,3 @@ def cost(problem: Problem, visits: Iterable[Visit]) -> int:
     """Of a plan, in hundredths of lost seconds."""
     by_robot = {visit.robot: visit for visit in visits}
     return sum(cost_of(problem, i, by_robot.get(i)) for i in range(len(problem.robots)))
-
-
-def greedy(problem: Problem) -> ChargePlan:
-    """Who is empty first charges first, all up to the same level, the best of a few; then up to which level each by itself,
-    as long as that gains: less for some, so that others need not wait."""
-    robots = problem.robots
-    least, goals = min((cost(problem, in_turn(problem, g)), g) for g in ([round(s * r.span_s) for r in robots] for s in SHARES))
-    for i in range(len(robots)) if len(robots) <= MOST_TUNED else ():
-        for share in (*SHARES, LEAST_SHARE):
-            other = [*goals[:i], round(share * robots[i].span_s), *goals[i + 1 :]]
-            price = cost(problem, in_turn(problem, other)) if other != goals else least
-            if price < least:
-                least, goals = price, other
-    return ChargePlan(in_turn(problem, goals), least / PERCENT, "greedy")
-
-
-def in_turn(
-    problem: Problem, goals: Sequence[int], fixed: Mapping[int, int] | None = None, order: Sequence[int] | None = None
-) -> tuple[Visit, ...]:
-    """Robots in the order of their deadlines (or `order`) to the charger that is free first (or the `fixed` one), each as late as
-    nobody after it has to wait; who gains nothing by it stays away. goals: seconds of work to charge up to."""
-    robots = problem.robots
-    lines: list[list[int]] = [[] for _ in problem.taken_s]
-    free = list(problem.taken_s)
-    usual = sorted(range(len(robots)), key=lambda i: (robots[i].on == NO_CHARGER, robots[i].sent_to == NO_CHARGER, robots[i].energy_s, i))
-    for i in order if order is not None else usual:
-        ways = {k: max(free[k], problem.earliest(i, k)) for k in range(len(free)) if problem.earliest(i, k) >= 0}
-        if fixed and fixed.get(i) in ways:
-            ways = {fixed[i]: ways[fixed[i]]}
-        if not ways:
-            continue
-        held = robots[i].on if robots[i].on != NO_CHARGER else robots[i].sent_to
-        k = held if held in ways else min(ways, key=lambda c: (ways[c], robots[i].drive_s[c], c))
-        lines[k].append(i)
-        start = max(0, robots[i].energy_s) if held == NO_CHARGER else 0
-        arrives = max(0, robots[i].energy_s - start)
-        free[k] = ways[k] + robots[i].charge_s(arrives, max(0, goals[i] - arrives)) + problem.handover_s
-    visits = [visit for k, line in enumerate(lines) for visit in _timed(problem, k, line, goals)]
-    return tuple(sorted(visits, key=lambda v: (v.start_s, v.robot)))
-
-
-def _timed(problem: Problem, charger: int, line: Sequence[int], goals: Sequence[int]) -> list[Visit]:
-    """The visits of one charger's line: latest starts from the back, then what can be had from the front."""
-    latest: dict[int, int] = {}
-    after = problem.horizon_s
-    for i in reversed(line):
-        robot = problem.robots[i]
-        takes = robot.charge_s(0, goals[i]) + problem.handover_s
-        after = latest[i] = min(max(0, robot.energy_s), after - takes)
-    out: list[Visit] = []
-    free = problem.taken_s[charger]
-    for i in line:
-        robot = problem.robots[i]
-        start = max(free, problem.earliest(i, charger), 0 if problem.must_go(i) else latest[i])
-        if robot.on != NO_CHARGER:
-            start = 0
-        arrives = wait_s(robot, start)[1]
-        visit = Visit(i, charger, start, max(0, goals[i] - arrives))
-        end = end_s(problem, visit)
-        if end > problem.horizon_s and problem.must_go(i):
-            fits = visit.amount * max(0, problem.horizon_s - start) // (end - start)
-            visit = Visit(i, charger, start, fits)
-            end = end_s(problem, visit)
-        if end > problem.horizon_s or not (problem.must_go(i) or cost_of(problem, i, visit) < cost_of(problem, i, None)):
-            continue
-        out.append(visit)
-        free = end + problem.handover_s
-    return out
-
-
-def threshold_waits(problem: Problem, below: Sequence[int]) -> int:
-    """Seconds that robots would wait for chargers if each went when its energy is `below`[i] seconds above its reserve (under 0
-    likewise) and charged to its top, on whichever charger is free first: whether chargers are scarce at all."""
-    free = sorted(problem.taken_s)
-    robots = problem.robots
-    for robot in robots:
-        if robot.on != NO_CHARGER:
-            free[0] = robot.charge_s(robot.energy_s, max(0, robot.span_s - robot.energy_s)) + problem.handover_s
-            free.sort()
-    waited = 0
-    low_at = {i: max(0, r.energy_s - below[i]) for i, r in enumerate(robots) if r.on == NO_CHARGER}
-    for i in sorted(low_at, key=lambda i: (low_at[i], i)):
-        if low_at[i] >= problem.horizon_s or not free:
-            continue
-        start = max(low_at[i], free[0])
-        waited += start - low_at[i]
-        arrives = min(robots[i].energy_s, below[i])
-        free[0] = start + robots[i].charge_s(arrives, max(0, robots[i].span_s - arrives)) + problem.handover_s
-        free.sort()
-    return waited

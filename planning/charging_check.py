@@ -43,8 +43,7 @@ def replay(problem: Problem, visits: Sequence[Visit]) -> Replay:
 
 def _robot(problem: Problem, robot: ChargeRobot, visit: Visit | None, held: list[dict[int, str]], out: Replay) -> None:
     worked = stood = charged = 0
-    level = lowest = robot.battery
-    alone = robot.battery  # of one that stands all the time
+    level = lowest = on_the_way = robot.battery
     drive = 0
     if visit is None:
         if robot.on >= 0:
@@ -57,10 +56,16 @@ def _robot(problem: Problem, robot: ChargeRobot, visit: Visit | None, held: list
         begins = visit is not None and second == visit.start_s
         if begins and visit is not None:
             goal = level + visit.amount * robot.cell.drain
+            if goal < robot.reserve + 0.34 * (robot.top - robot.reserve) - SLACK_S * robot.cell.drain:
+                out.faults.append(f"{robot.name} leaves with {goal:.3f}, which is too little")
             if goal > max(robot.top, robot.battery) + SLACK_S * robot.cell.drain:
                 out.faults.append(f"{robot.name} charges to {goal:.3f}, top is {robot.top}")
         if visit is not None and second >= visit.start_s and (level < goal - 1e-9):
-            rate = next(r for high, r in zip(robot.cell.levels[1:], robot.cell.rates, strict=True) if level < high or high >= 1.0)
+            rate = next(
+                r
+                for high, r in zip(robot.cell.levels[1:], robot.cell.rates, strict=True)
+                if level < high or high >= 1.0
+            )
             level, charged = min(level + rate, goal), charged + 1
             goal = goal if level < goal - 1e-9 else 0.0
             _hold(problem, robot, visit.charger, second, held, out)
@@ -69,7 +74,6 @@ def _robot(problem: Problem, robot: ChargeRobot, visit: Visit | None, held: list
         until = problem.horizon_s if visit is None else visit.start_s if before else second + 1
         ahead = (until - second - 1) * robot.cell.idle * robot.cell.drain
         driving = before and visit is not None and second >= visit.start_s - drive
-        alone -= robot.cell.idle * robot.cell.drain
         if driving or level - robot.cell.drain - ahead >= robot.reserve - 1e-9:
             level -= robot.cell.drain
             worked += not driving
@@ -77,13 +81,19 @@ def _robot(problem: Problem, robot: ChargeRobot, visit: Visit | None, held: list
             level -= robot.cell.idle * robot.cell.drain
             stood += 1
         lowest = min(lowest, level)
+        on_the_way = lowest if before else on_the_way
     if visit is not None and goal > 0.0 and level < goal - SLACK_S * robot.cell.drain:
         out.faults.append(f"{robot.name} is at {level:.3f} at the horizon and was to leave at {goal:.3f}")
-    if visit is not None and lowest < robot.reserve - (SLACK_S + drive) * robot.cell.drain:
+    if visit is not None and on_the_way < robot.reserve - (SLACK_S + drive) * robot.cell.drain:
         start = visit.start_s * robot.cell.idle * robot.cell.drain
         if robot.battery - start >= robot.reserve:
-            out.faults.append(f"{robot.name} comes to {lowest:.3f}, under the reserve {robot.reserve}")
-    for figures, value in ((out.worked_s, worked), (out.stood_s, stood), (out.on_charger_s, charged), (out.drove_s, drive)):
+            out.faults.append(f"{robot.name} comes to {on_the_way:.3f}, under the reserve {robot.reserve}")
+    for figures, value in (
+        (out.worked_s, worked),
+        (out.stood_s, stood),
+        (out.on_charger_s, charged),
+        (out.drove_s, drive),
+    ):
         figures.append(value)
     out.lowest.append(lowest)
     out.last.append(level)
@@ -91,7 +101,9 @@ def _robot(problem: Problem, robot: ChargeRobot, visit: Visit | None, held: list
 
 def _may_come(problem: Problem, robot: ChargeRobot, visit: Visit, drive: int, out: Replay) -> None:
     if robot.on >= 0 and (robot.on != visit.charger or visit.start_s != 0):
-        out.faults.append(f"{robot.name} stands on charger {robot.on} and is planned on {visit.charger} from {visit.start_s} s")
+        out.faults.append(
+            f"{robot.name} stands on charger {robot.on} and is planned on {visit.charger} from {visit.start_s} s"
+        )
     if robot.on < 0 and drive < 0:
         out.faults.append(f"{robot.name} has no way to charger {visit.charger}")
     elif robot.on < 0 and visit.start_s < drive + robot.ready_s:
@@ -102,9 +114,11 @@ def _may_come(problem: Problem, robot: ChargeRobot, visit: Visit, drive: int, ou
         out.faults.append(f"{robot.name} charges {visit.amount} s from {visit.start_s} s on")
 
 
-def _hold(problem: Problem, robot: ChargeRobot, charger: int, second: int, held: list[dict[int, str]], out: Replay) -> None:
+def _hold(
+    problem: Problem, robot: ChargeRobot, charger: int, second: int, held: list[dict[int, str]], out: Replay
+) -> None:
     """The charger is its own until the handover after this second is over."""
-    for t in (second, second + problem.handover_s):
+    for t in (second, second + max(0, problem.handover_s - SLACK_S)):
         other = held[charger].setdefault(t, robot.name)
         if other != robot.name:
             out.faults.append(f"{robot.name} and {other} on charger {charger} at {t} s")

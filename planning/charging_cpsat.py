@@ -27,10 +27,9 @@ from planning.charging import (
     cost,
     cost_of,
     end_s,
-    greedy,
-    in_turn,
     wait_s,
 )
+from planning.charging_rule import greedy, in_turn
 
 MARKS = 32
 """Starts in the horizon that the first grid has; the next ones are FINER times as fine."""
@@ -179,7 +178,9 @@ class _Model:
 
     def _starts(self, i: int) -> Iterator[int]:
         problem, was = self.problem, self.was.get(i)
-        earliest = min((s for k in range(len(problem.taken_s)) if (s := problem.earliest(i, k)) >= 0), default=problem.horizon_s)
+        earliest = min(
+            (s for k in range(len(problem.taken_s)) if (s := problem.earliest(i, k)) >= 0), default=problem.horizon_s
+        )
         # Not before its turn: when it comes, when its battery is empty, when a charger is left.
         yield from (max(earliest, 0), max(earliest, problem.robots[i].energy_s))
         if self.step == self.grid_s:
@@ -189,14 +190,13 @@ class _Model:
 
     def _levels(self, i: int) -> Iterator[int]:
         robot, was = self.problem.robots[i], self.was.get(i)
-        yield 0
         if robot.span_s <= MARKS // 2:
-            yield from range(robot.span_s + 1)
+            yield from range(robot.least_s, robot.span_s + 1)
         yield from (round(share * robot.span_s) for share in SHARES)
         if was is not None:
             level = wait_s(robot, was.start_s)[1] + was.amount
             part = max(1, robot.span_s * self.step // self.problem.horizon_s)
-            yield from (min(robot.span_s, max(0, level + n * part)) for n in (-1, 0, 1))
+            yield from (min(robot.span_s, max(robot.least_s, level + n * part)) for n in (-1, 0, 1))
 
     def _robot(self, i: int) -> None:
         problem, model, was = self.problem, self.model, self.was.get(i)

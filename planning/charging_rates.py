@@ -15,12 +15,13 @@ from planning.charging import Cell
 LEVELS = (0.0, 0.8, 0.9, 1.0)
 TAPER = (1.0, 0.72, 0.15)
 """Of the current on an empty battery, on average between those levels: constant voltage from 0.8 on."""
-CHARGE_PER_RANGE = 1 / 8
+CHARGE_PER_RANGE = 1 / 4
 """Time to charge over time to work, before anything is known."""
 IDLE = 0.2
 PRIOR_S, CHARGE_PRIOR_S = 1200.0, 30.0
 """What is assumed counts as much as so many seconds of reports: of work, and on a charger."""
 MEMORY_S = 4 * 3600.0
+FULL = 0.995
 JUMP = 0.05
 """More than this between two reports is a new battery, or a fault."""
 
@@ -60,7 +61,14 @@ class Rates:
     _charge: list[_Sum] | None = None
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
-    def hear(self, now_s: Mapping[str, float], battery: Mapping[str, float], on_charger: Collection[str], may_work: Collection[str], stands: Collection[str]) -> None:
+    def hear(
+        self,
+        now_s: Mapping[str, float],
+        battery: Mapping[str, float],
+        on_charger: Collection[str],
+        may_work: Collection[str],
+        stands: Collection[str],
+    ) -> None:
         """now_s: when each robot reported; on_charger, may_work (it gets orders as they come), stands
         (it has none): how each is now; the time between two reports counts where both are alike."""
         for robot, at_s in now_s.items():
@@ -76,10 +84,10 @@ class Rates:
     def _learn(self, robot: str, was: _Seen, seen: _Seen) -> None:
         took, change = seen.at_s - was.at_s, seen.battery - was.battery
         if was.on_charger and seen.on_charger:
-            if change > 0.0:
+            if seen.battery < FULL:
                 sums = self._charge_sums()
                 band = next(k for k, high in enumerate(LEVELS[1:]) if seen.battery <= high or k == len(TAPER) - 1)
-                sums[band].add(change, took)
+                sums[band].add(max(0.0, change), took)
         elif not was.on_charger and not seen.on_charger:
             if was.may_work and seen.may_work:  # with the waits for orders: plans want to know how long a charge lasts
                 self._drain_sum(robot).add(max(0.0, -change), took)
@@ -104,7 +112,11 @@ class Rates:
         """What is known of a robot's battery. Bands of the charge curve that nobody was in yet keep their share of the first."""
         drain = self._drain_sum(robot).rate
         sums = self._charge_sums()
-        base = sums[0].rate if sums[0].seconds > 2 * CHARGE_PRIOR_S else max(s.rate / p for s, p in zip(sums, TAPER, strict=True))
+        base = (
+            sums[0].rate
+            if sums[0].seconds > 2 * CHARGE_PRIOR_S
+            else max(s.rate / p for s, p in zip(sums, TAPER, strict=True))
+        )
         rates, highest = [], base
         for total, part in zip(sums, TAPER, strict=True):
             highest = min(highest, total.rate if total.seconds > CHARGE_PRIOR_S else base * part)

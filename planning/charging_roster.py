@@ -6,10 +6,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from planning.charging import NO_CHARGER, PERCENT, ChargePlan, ChargeRobot, Problem, in_turn, threshold_waits, wait_s
+from planning.charging import NO_CHARGER, PERCENT, ChargePlan, ChargeRobot, Problem, wait_s
 from planning.charging import cost as cost_of_plan
 from planning.charging_cpsat import MOST_ROBOTS, solve
 from planning.charging_rates import Rates
+from planning.charging_rule import in_turn, threshold_waits
 from planning.config import PlannerConfig
 from planning.distance import UNREACHABLE, DistanceTables
 from planning.fleet import Robot
@@ -59,7 +60,12 @@ class Roster:
     ) -> bool:  # fmt: skip
         """Looks at the fleet, and makes a new plan if enough has changed. standing: robot -> the charger it stands on; sent: to
         which it is on its way; cells: of open chargers; step_s: of a step in `tables`. False: chargers are not scarce."""
-        signature = (frozenset(r.id for r in robots), tuple(cells), frozenset(standing.items()), frozenset(sent.items()))
+        signature = (
+            frozenset(r.id for r in robots),
+            tuple(cells),
+            frozenset(standing.items()),
+            frozenset(sent.items()),
+        )
         age_s = now_s - self._made_s
         if age_s < (MIN_BETWEEN_S if signature != self._signature else MAX_BETWEEN_S):
             return bool(self.turns)
@@ -78,7 +84,13 @@ class Roster:
         cells: Sequence[int], tables: DistanceTables, step_s: float,
     ) -> Problem:  # fmt: skip
         number = {cell: k for k, cell in enumerate(cells)}
-        away = [[math.ceil(int(s) * step_s) if s < UNREACHABLE else NO_CHARGER for s in tables.to(cell)[[r.cell for r in robots]]] for cell in cells]
+        away = [
+            [
+                math.ceil(int(s) * step_s) if s < UNREACHABLE else NO_CHARGER
+                for s in tables.to(cell)[[r.cell for r in robots]]
+            ]
+            for cell in cells
+        ]
         found = [
             ChargeRobot(
                 r.id, min(1.0, max(0.0, r.info.battery)), self.rates.cell(r.id), self.reserve, max(self.config.charge_to, self.reserve + 0.05),
@@ -108,7 +120,9 @@ class Roster:
                 fixed[number[name]] = where[turn.cell]
         planned = [number[name] for name in self.order if number.get(name) in fixed]
         held = [i for i in range(len(problem.robots)) if problem.must_go(i)]
-        rest = sorted(set(range(len(problem.robots))) - set(planned) - set(held), key=lambda i: (problem.robots[i].energy_s, i))
+        rest = sorted(
+            set(range(len(problem.robots))) - set(planned) - set(held), key=lambda i: (problem.robots[i].energy_s, i)
+        )
         visits = in_turn(problem, goals, fixed, [*held, *(i for i in planned if i not in held), *rest])
         return [ChargePlan(visits, cost_of_plan(problem, visits) / PERCENT - MARGIN, "in force")]
 

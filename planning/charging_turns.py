@@ -37,12 +37,15 @@ class Turns:
         self.config, self._resolution_m = config, resolution_m
         self.roster = Roster(config)
         self._called: dict[str, float] = {}
-        self._drives: set[str] = set()
+        self._finishing: set[str] = set()
+        self._now_s = 0.0
 
-    @property
-    def lowest(self) -> float:
-        """Under this battery a robot takes no more work, whatever the plan: the reserve and the way to a charger."""
-        return self.roster.reserve + self.config.charge_below / 20
+    def lowest(self, robot: str) -> float:
+        """Under this battery a robot takes no more work: the reserve, the way to a charger, and what it uses until its turn while
+        it stands."""
+        turn, cell = self.roster.turns.get(robot), self.roster.rates.cell(robot)
+        waits_s = max(0.0, turn.start_s - self._now_s) if turn is not None else 0.0
+        return self.roster.reserve + self.config.charge_below / 20 + waits_s * cell.idle * cell.drain
 
     def call(
         self, robots: Sequence[Robot], laden: Collection[str], busy: Collection[str], cells: Sequence[int], tables: DistanceTables,
@@ -52,9 +55,10 @@ class Turns:
         chargers: where robots are sent as yet."""
         self.roster.config = self.config
         now_s = max(to_s(r.info.heard_at_ns) for r in robots)
+        self._now_s = now_s
         step_s = self._resolution_m / self.config.speed_mps
         standing = {r.id: r.cell for r in robots if chargers.get(r.id) == r.cell}
-        self._learn(robots, busy, low, standing)
+        self._learn(robots, busy, low, standing, chargers)
         turns = self.roster.turns
         sent = {r: turns[r].cell for r in self._called if r in turns and r not in standing}
         if not self.roster.renew(now_s, robots, standing, sent, busy, cells, tables, step_s):
@@ -81,13 +85,22 @@ class Turns:
             f"battery at {battery:.0%}, its turn to charge up to {turn.level:.0%}: if all came when they are low, "
             f"they would wait {waits_s / 60:.0f} min for chargers; found by {self.roster.solver}"
         )
-        return Decision(robot, "charge", because, {"battery": battery, "up to": turn.level, "waits otherwise, s": float(waits_s)})
+        return Decision(
+            robot, "charge", because, {"battery": battery, "up to": turn.level, "waits otherwise, s": float(waits_s)}
+        )
 
-    def _learn(self, robots: Sequence[Robot], busy: Collection[str], low: Collection[str], standing: Mapping[str, int]) -> None:
+    def _learn(
+        self,
+        robots: Sequence[Robot],
+        busy: Collection[str],
+        low: Collection[str],
+        standing: Mapping[str, int],
+        chargers: Mapping[str, int],
+    ) -> None:
         everyone = {r.id for r in robots}
         self.roster.rates.hear(
             {r.id: to_s(r.info.heard_at_ns) for r in robots}, {r.id: r.info.battery for r in robots},
-            standing, everyone - set(low), everyone - set(busy),
+            standing, everyone - set(low), everyone - set(busy) - set(chargers),
         )  # fmt: skip
 
     def _leave(self, now_s: float, by_id: Mapping[str, Robot], standing: Mapping[str, int]) -> list[Decision]:
@@ -95,7 +108,11 @@ class Turns:
         out, turns = [], self.roster.turns
         for name in sorted(r for r in self._called if r in standing):
             battery, turn = by_id[name].info.battery, turns[name]
-            next_up = [r for r, t in turns.items() if r != name and t.cell == turn.cell and (r in self._called or t.start_s <= now_s)]
+            next_up = [
+                r
+                for r, t in turns.items()
+                if r != name and t.cell == turn.cell and (r in self._called or t.start_s <= now_s)
+            ]
             if battery < self.config.charge_to and not (battery >= turn.level - ENOUGH and next_up):
                 continue
             del self._called[name]
@@ -130,9 +147,9 @@ class Turns:
                 self._called[name] = now_s
 
     def _note_lag(self, now_s: float, laden: Collection[str]) -> None:
-        """How long after its call a robot has delivered what it carries."""
-        for name, since in self._called.items():
-            if name not in laden and name not in self._drives:
-                sample = min(LONGEST_LAG_S, now_s - since)
+        """How long after its call a robot that carried something has delivered it."""
+        for name in sorted(self._finishing & self._called.keys()):
+            if name not in laden:
+                sample = min(LONGEST_LAG_S, now_s - self._called[name])
                 self.roster.lag_s += LAG_MEMORY * (sample - self.roster.lag_s)
-        self._drives = {name for name in self._called if name not in laden}
+        self._finishing = {name for name in self._called if name in laden}

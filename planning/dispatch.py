@@ -15,7 +15,7 @@ from planning.assign import complete
 from planning.config import PlannerConfig
 from planning.distance import DistanceTables
 from planning.ledger import Job
-from planning.offers import MANY_VEHICLES, Candidate, Offers, renumbered
+from planning.offers import Candidate, Offers, renumbered
 from planning.routing import FAR, Haul, Routes, RoutingProblem, Vehicle, drive_legs
 from planning.sequence import improve
 from planning.sequence_lns import Search
@@ -25,7 +25,7 @@ MAX_WEIGHT = 100
 SEARCHED_FLEET = 200
 """Robots from which on only those without work are planned for."""
 LOADS_EACH = 5  # for each robot so many loads are planned, the most urgent ones
-NAMED_RIVALS = 8
+MANY_VEHICLES, NAMED_RIVALS = 64, 8
 
 
 class Stop(NamedTuple):
@@ -87,7 +87,9 @@ class Dispatcher:
         problem = self._problem(free, window, orders.carried, tables, stretch[0])
         before = self._routes_in_force(problem, free, in_force)
         routes, solver = self._solve(problem, before, search)
-        sequences = kept | {c.robot: self._stops(problem, routes[v]) for v, c in enumerate(free)}
+        sequences = kept | {
+            c.robot: self._stops(problem, routes[v], before[v], in_force.get(c.robot, ())) for v, c in enumerate(free)
+        }
         served = {stop.load for stops in sequences.values() for stop in stops}
         for order_id, hauls in window.items():
             for haul in hauls:
@@ -189,7 +191,7 @@ class Dispatcher:
         where = {node: v for v, route in enumerate(routes) for node in route}
         gone = {
             group for group, hauls in problem.groups().items()
-            if len({where.get(node, -1) for node in problem.stops(hauls)}) > 1
+            if len({where.get(node, -1) for j in hauls for node in problem.nodes(j)}) > 1
         }  # fmt: skip
         out = tuple(tuple(n for n in route if problem.group_of(n) not in gone) if gone else tuple(route) for route in routes)
         if not problem.valid(out):
@@ -234,12 +236,17 @@ class Dispatcher:
         return sum(was.get(group, v) != v for group, v in now.items()) * self._moving_ds()
 
     @staticmethod
-    def _stops(problem: RoutingProblem, route: Sequence[int]) -> tuple[Stop, ...]:
+    def _stops(
+        problem: RoutingProblem, route: tuple[int, ...], before: tuple[int, ...], stops: Sequence[Stop]
+    ) -> tuple[Stop, ...]:
+        """Of a route, where `before` was the one for `stops` or what is left of them."""
+        if route == before and len(before) == len(stops):
+            return tuple(stops)
         out = []
         for node in route:
             j, drop = problem.haul_of(node)
             haul = problem.hauls[j]
-            out.append(Stop(haul.load, TaskKind.DROP, haul.drop_cell) if drop else Stop(haul.load, TaskKind.PICK, haul.pick_cell))
+            out.append(Stop(haul.load, TaskKind.DROP if drop else TaskKind.PICK, haul.drop_cell if drop else haul.pick_cell))
         return tuple(out)
 
     @staticmethod
@@ -251,8 +258,8 @@ class Dispatcher:
         moved = {n: v for v, route in enumerate(routes) if route != before[v] for n in route if was.get(n) != v}
         order_of = dict(enumerate(jobs)) if moved else {}
         out = []
-        for group, hauls in problem.groups().items() if moved else ():
-            first = problem.stops(hauls)[0]
+        for group in {problem.group_of(n): None for n in moved}:
+            first = problem.stops(problem.groups()[group])[0]
             v = moved.get(first, -1)
             if v < 0:
                 continue

@@ -5,6 +5,9 @@ RA-L 2019), kept per cell: every cell has a queue of the robots that pass it, in
 head of the queue holds the cell; a robot is released into a cell when it heads the queue and holds all
 cells on its way there. How fast anyone drives never matters, only who goes first, and as the plan is made
 of joint steps without closed rings, somebody can always go: late robots cause waiting, not collisions.
+
+The order in a queue is never changed: with turns given out a few cells ahead, nearly all who wait do so for a cell that is
+held already, and that cannot be given to another. Instead turns are taken back and planned anew (planning.fleet).
 """
 
 from __future__ import annotations

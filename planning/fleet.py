@@ -31,6 +31,7 @@ AT_WORK = (RobotMode.ACTING, RobotMode.CHARGING)
 UNDER_WAY = (RobotMode.MOVING, RobotMode.STOPPED)
 ADRIFT_CELLS = 0.75  # nor does one on its way to the next cell get as far as this from both that and its own
 CENTRED = 0.2  # of a cell: a robot this near to the centre stands in its cell alone
+LATE_S = 5.0  # on the way to the next cell for so long and the time of two: no robot that turns and sets off needs as much
 
 
 @dataclass(slots=True)
@@ -90,6 +91,7 @@ class Fleet:
         self._centres: dict[int, tuple[float, float]] = {}
         self._shut_until: dict[int, int] = {}
         self._stalled_until: dict[int, int] = {}
+        self._late: list[int] = []
 
     # --- hearing -------------------------------------------------------------------------------
 
@@ -219,7 +221,10 @@ class Fleet:
                 robot.withdrawn.clear()
         self._shut_until = {cell: until for cell, until in self._shut_until.items() if until > now_ns}
         self._stalled_until = {cell: until for cell, until in self._stalled_until.items() if until > now_ns}
-        self.graph.retract(blocked if loose is None else blocked | loose)
+        self._late = self._held_up(now_ns) if self.config.replanning else []
+        open_again = blocked.copy() if loose is None else blocked | loose
+        open_again[self._late] = True
+        self.graph.retract(open_again)
         loads: list[int] = []
         for robot in self.robots.values():
             ahead = self.graph.held(robot.id)[1:]
@@ -227,6 +232,12 @@ class Fleet:
             if bad and robot.online:
                 loads += self._withdraw(robot, bad, now_ns)
         return loads
+
+    def _held_up(self, now_ns: int) -> list[int]:
+        """Cells of robots that are late: free to drive, and not in the next cell by now. What they hold can be given to nobody
+        else: they may set off at any moment."""
+        since_ns = now_ns - to_ns(LATE_S + 2 * self._site.resolution_m / self.config.speed_mps)
+        return [cell for r in self.robots.values() if r.moved_ns < since_ns and _under_way(r) for cell in self.graph.held(r.id)]
 
     def _unsettled(self, robot: Robot) -> bool:
         """It has not come to stand in the last cell left to it."""
@@ -248,8 +259,7 @@ class Fleet:
                 stuck.append(robot.id)
                 continue
             ahead = self.graph.held(robot.id)[1:]
-            first = robot.pending[0] if robot.pending else None
-            if not (robot.online and ahead and first and not first.action and first.cell != robot.cell):
+            if not (ahead and _under_way(robot)):
                 continue
             if robot.able and now_ns - robot.moved_ns < to_ns(self.config.stall_s):
                 continue
@@ -290,9 +300,10 @@ class Fleet:
         return [load for load in loads if load >= 0]
 
     def shut(self, size: int) -> Bool:
-        """(size,) bool: cells withdrawn of late, or where someone got stuck."""
+        """(size,) bool: cells withdrawn of late, or where someone got stuck or is late."""
         mask = np.zeros(size, np.bool_)
         mask[list(self._shut_until)] = True
+        mask[self._late] = True
         return mask
 
     def stalled(self, size: int) -> Bool:
@@ -370,3 +381,9 @@ class Fleet:
     def all_released(self, robot: Robot) -> bool:
         """Nothing is committed to the robot beyond what it holds."""
         return len(self.graph.held(robot.id)) == len(self.graph.committed(robot.id))
+
+
+def _under_way(robot: Robot) -> bool:
+    """It is heard of, and what it has to do next is to drive into another cell."""
+    first = robot.pending[0] if robot.pending else None
+    return bool(robot.online and first and not first.action and first.cell != robot.cell)

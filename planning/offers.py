@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,6 @@ from planning.distance import UNREACHABLE, DistanceTables
 from planning.ledger import Job, Load, LoadState
 from planning.routing import Haul
 
-MANY_VEHICLES = 64
 OPEN = (LoadState.WAITING, LoadState.COMMITTED, LoadState.ABOARD)
 
 
@@ -52,7 +51,7 @@ class Offers:
         self._reach = _Reach(candidates)
         self._tables, self._standing, self._why = tables, standing, why
         self._drops: dict[int, bytes] = {}
-        self._near: dict[tuple[int, frozenset[int]], frozenset[int]] = {}
+        self._answers: dict[tuple[int, str, str], tuple[frozenset[int], str]] = {}
 
     def __call__(self, jobs: Mapping[str, Job], weight_due: Callable[[Job], tuple[int, int]]) -> Orders:
         """weight_due: weight and due time, ds from now, of an order's hauls."""
@@ -81,25 +80,15 @@ class Offers:
 
     def _haul(self, group: int, job: Job, load: Load, weight: int, due: int) -> tuple[Haul | None, str]:
         drop = load.drop_cell
-        if drop not in self._drops:
-            shut = self._standing
-            self._drops[drop] = b"" if shut[drop] else ((self._tables.to(drop) < UNREACHABLE) & ~shut).tobytes()
-        open_to_drop = self._drops[drop]
-        if not open_to_drop:
+        if self._standing[drop]:
             return None, f"BLOCKED: {load.drop_place} by {self._why(drop)}"
-        aboard = load.state is not LoadState.WAITING
-        able = self._reach.able(load.robot or job.robot, job.order.capability)
-        if not able:
-            if job.order.capability and not self._reach.known(job.order.capability):
-                return None, f"CAPABILITY: no robot can {job.order.capability!r}"
-            return None, "NO_ROBOT: none is ready for work"
-        if (drop, able) not in self._near:
-            self._near[drop, able] = self._reach.near(able, self._tables.to(drop))
-        near = self._near[drop, able]
-        if not near:
-            return None, f"BLOCKED: the way to {load.drop_place} is shut"
+        key = (drop, load.robot or job.robot, job.order.capability)
+        near, reason = self._answers.get(key) or self._who(load, *key)
+        if reason:
+            return None, reason
         pick = -1
-        if not aboard:
+        if load.state is LoadState.WAITING:
+            open_to_drop = self._drops[drop]
             pick = next((cell for cell in load.pick_cells if open_to_drop[cell]), -1)
             if pick < 0:
                 cell = load.pick_cells[0]
@@ -107,39 +96,47 @@ class Offers:
                 return None, f"BLOCKED: {load.pick_place or 'the object'} {cause}"
         return Haul(load.id, group, pick, drop, load.size, weight, due, near), ""
 
+    def _who(self, load: Load, drop: int, owner: str, need: str) -> tuple[frozenset[int], str]:
+        """Who may bring a load there, or why nobody."""
+        if drop not in self._drops:
+            self._drops[drop] = (self._tables.to(drop) < UNREACHABLE).tobytes()
+        able = self._reach.able(owner, need)
+        near = self._reach.near(able, self._drops[drop])
+        reason = ""
+        if not able:
+            unknown = need and not self._reach.known(need)
+            reason = f"CAPABILITY: no robot can {need!r}" if unknown else "NO_ROBOT: none is ready for work"
+        elif not near:
+            reason = f"BLOCKED: the way to {load.drop_place} is shut"
+        self._answers[drop, owner, need] = near, reason
+        return near, reason
+
 
 class _Reach:
     """Which vehicles may serve what."""
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self._candidates = candidates
-        self._cells = np.array([c.cell for c in candidates], np.int64)
         self._number = {c.robot: v for v, c in enumerate(candidates)}
-        self._able: dict[tuple[str, str], frozenset[int]] = {}
+        self._able: dict[str, frozenset[int]] = {}
 
     def able(self, owner: str, need: str) -> frozenset[int]:
         """The owner alone if a robot has the order already; else who takes work and has the ability."""
-        key = (owner, "" if owner else need)
-        if key not in self._able:
-            if owner:
-                able = frozenset({self._number[owner]} if owner in self._number else ())
-            else:
-                able = frozenset(v for v, c in enumerate(self._candidates) if c.takes_work and (not need or need in c.abilities))
-            self._able[key] = able
-        return self._able[key]
+        if owner:
+            return frozenset({self._number[owner]} if owner in self._number else ())
+        if need not in self._able:
+            self._able[need] = frozenset(
+                v for v, c in enumerate(self._candidates) if c.takes_work and (not need or need in c.abilities)
+            )
+        return self._able[need]
 
     def known(self, need: str) -> bool:
         return any(need in c.abilities for c in self._candidates)
 
-    def near(self, able: frozenset[int], to_drop: NDArray[Any]) -> frozenset[int]:
-        """Those of them from which there is a way."""
-        if len(able) == 1:
-            (v,) = able
-            return able if to_drop[self._cells[v]] < UNREACHABLE else frozenset()
-        if len(able) < MANY_VEHICLES:
-            return frozenset(v for v in able if to_drop[self._cells[v]] < UNREACHABLE)
-        off = np.flatnonzero(to_drop[self._cells] >= UNREACHABLE)
-        return able.difference(off.tolist()) if len(off) else able
+    def near(self, able: frozenset[int], open_to_drop: bytes) -> frozenset[int]:
+        """Those of them from which there is a way; `able` itself if that is all of them."""
+        off = [v for v in able if not open_to_drop[self._candidates[v].cell]]
+        return able.difference(off) if off else able
 
 
 def renumbered(

@@ -29,6 +29,7 @@ from planning.offers import Candidate
 from planning.pace import Pace
 from planning.power import Power
 from planning.routing import I64
+from planning.sequence_lns import warm_up
 from planning.sqlite import StoreError
 from planning.store import OrderStore
 from planning.traffic import TrafficPlanner
@@ -65,6 +66,7 @@ class Planner:
         self._pace = Pace()
         self._place_at = {p.cell: p.id for p in site.places.values() if p.kind == "charger"}
         self._dispatcher = Dispatcher(config, site.resolution_m)
+        warm_up()  # now, as a robot that waits for its first plan should not wait for a compiler as well
         self._abilities = config.abilities()
         self._sequences: dict[str, tuple[Stop, ...]] = {}
         self._standing: Bool | None = None

@@ -58,7 +58,12 @@ class Power:
     # --- each for itself ---------------------------------------------------------------------------
 
     def _by_level(
-        self, robots: Sequence[Robot], laden: Collection[str], busy: Collection[str], open_chargers: Sequence[int], tables: DistanceTables
+        self,
+        robots: Sequence[Robot],
+        laden: Collection[str],
+        busy: Collection[str],
+        open_chargers: Sequence[int],
+        tables: DistanceTables,
     ) -> list[Decision]:
         config = self.config
         battery = {r.id: r.info.battery for r in robots}
@@ -79,7 +84,12 @@ class Power:
         ]
 
     def _nearest_free(
-        self, robots: Sequence[Robot], group: Collection[str], before: Mapping[str, int], open_chargers: Sequence[int], tables: DistanceTables
+        self,
+        robots: Sequence[Robot],
+        group: Collection[str],
+        before: Mapping[str, int],
+        open_chargers: Sequence[int],
+        tables: DistanceTables,
     ) -> None:
         """Chargers that nobody is sent to, for robots of a group: who has one keeps it, then the lowest battery first."""
         free = [c for c in open_chargers if c not in self.chargers.values()]
@@ -98,11 +108,15 @@ class Power:
     ) -> list[Decision]:  # fmt: skip
         """Who is called goes to its charger; what is left is for flat robots, then, for as long as nobody's turn comes, idle ones."""
         battery = {r.id: r.info.battery for r in robots}
-        flat = {r for r in battery if battery[r] < turns.lowest and r not in called.cells}
+        flat = {r for r in battery if r not in called.cells and battery[r] < turns.lowest(r)}
         self._low = set(called.cells) | flat
         before, self.chargers = self.chargers, {r: c for r, c in sorted(called.cells.items()) if r not in laden}
         full = self.config.charge_to
-        idle = {r for r in battery if r not in busy and r not in self._low and battery[r] < full - (0.0 if r in before else WORTH_IT)}
+        idle = {
+            r
+            for r in battery
+            if r not in busy and r not in self._low and battery[r] < full - (0.0 if r in before else WORTH_IT)
+        }
         taken = set(called.cells.values())
         self._nearest_free(robots, flat - set(laden), before, [c for c in open_chargers if c not in taken], tables)
         self._nearest_free(robots, idle, before, [c for c in open_chargers if c not in taken | called.soon], tables)

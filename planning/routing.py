@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -74,19 +75,24 @@ class RoutingProblem:
         return self.hauls[(node - len(self.vehicles)) >> 1].group
 
     def groups(self) -> dict[int, list[int]]:
-        """Group -> its hauls, in order."""
+        """Group -> its hauls, in order; not to be changed."""
+        return self._groups
+
+    @cached_property
+    def _groups(self) -> dict[int, list[int]]:
         out: dict[int, list[int]] = {}
         for j, haul in enumerate(self.hauls):
             out.setdefault(haul.group, []).append(j)
         return out
 
+    def nodes(self, haul: int) -> tuple[int, ...]:
+        """Its nodes; what is on board is only dropped."""
+        pick = len(self.vehicles) + 2 * haul
+        return (pick, pick + 1) if self.hauls[haul].pick_cell >= 0 else (pick + 1,)
+
     def stops(self, hauls: Sequence[int]) -> list[int]:
-        """Their nodes, one load after the other; what is on board is only dropped."""
-        out = []
-        for j in hauls:
-            pick = self.pick(j)
-            out += [pick, pick + 1] if self.hauls[j].pick_cell >= 0 else [pick + 1]
-        return out
+        """Their nodes, one load after the other."""
+        return [node for j in hauls for node in self.nodes(j)]
 
     def cost(self, routes: Routes) -> int:
         """What the routing search minimises: driving, weighted time until each load is picked and

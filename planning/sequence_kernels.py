@@ -6,6 +6,9 @@ and what it costs to move a group to another vehicle.
 
 Sources: ruin and recreate, Schrimpf et al. 2000 (J. Comput. Phys. 159); string removals and blinks, Christiaens & Vanden
 Berghe 2020 (Transportation Science 54); regret insertion and relatedness, Ropke & Pisinger 2006 (Transportation Science 40).
+
+All kernels are in this one file, as planning.jit asks. Constants that go to other kernels are written int(np.int64(1)):
+for a plain 1 numba compiles all that gets it once more.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from planning.jit import kernel
+from planning.jit import kernel, lean_kernel
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -33,30 +36,30 @@ class Data(NamedTuple):
     """What does not change. V vehicles, H hauls, G groups, N = V + 2 H nodes."""
 
     leg: I32  # (N, N) ds from column to row: of planning.routing the transpose, so that ways to one node lie together
-    size: I32  # (N,) change of what is carried
+    size: I64  # (N,) change of what is carried
     slope: I64  # (N,) cost of a ds after `bound`
     bound: I64  # (N,)
     ready: I64  # (V,)
-    room: I32  # (V,)
-    carried: I32  # (V,)
+    room: I64  # (V,)
+    carried: I64  # (V,)
     battery: I64  # (V,)
     flat: I64  # (1,) cost of a ds beyond it
-    first: I32  # (G + 1,) where each group's hauls begin in `hauls`
-    hauls: I32  # (H,)
+    first: I64  # (G + 1,) where each group's hauls begin in `hauls`
+    hauls: I64  # (H,)
     has_pick: Bool  # (H,)
-    group: I32  # (N,) of each node, -1 of vehicles
+    group: I64  # (N,) of each node, -1 of vehicles
     allowed: Bool  # (G, V)
-    home: I32  # (G,) vehicle that a group may have without paying, -1 any
+    home: I64  # (G,) vehicle that a group may have without paying, -1 any
     moving: I64  # (1,) cost of moving it to another
 
 
 class State(NamedTuple):
     """Routes, L nodes at most each, and the best places that were found for groups outside them."""
 
-    node: I32  # (V, L)
-    stops: I32  # (V,)
+    node: I64  # (V, L)
+    stops: I64  # (V,)
     cost: I64  # (V,) of each route, moved groups not counted
-    where: I32  # (G,) vehicle of each group, -1 none
+    where: I64  # (G,) vehicle of each group, -1 none
     version: I64  # (V,) never the same for different content
     last: I64  # (1,) the last version given out
     seen: I64  # (G, V) version of the route whose insertion cost is in `price`
@@ -70,10 +73,10 @@ class Scratch(NamedTuple):
     at: I64  # (V + 1, 3, L + 1) time, cost and load before each node of a route
     steep: I64  # (V + 1, L + 1) slopes of all that is late already, from each node to the end
     known: I64  # (V + 1) version of the route that the rows of a vehicle are of
-    line: I32  # (L,) the route being tried
+    line: I64  # (L,) the route being tried
 
 
-@kernel
+@lean_kernel
 def uniform(rng: U64) -> float:
     """xorshift64*: in [0, 1), from and into rng[0] (never 0)."""
     x = rng[0]
@@ -84,13 +87,13 @@ def uniform(rng: U64) -> float:
     return float((x * np.uint64(2685821657736338717)) >> np.uint64(11)) / 9007199254740992.0
 
 
-@kernel
+@lean_kernel
 def below(rng: U64, count: int) -> int:
     return int(uniform(rng) * count)
 
 
-@kernel
-def _walk(data: Data, vehicle: int, line: I32, start: int, count: int, at: int, now: int, cost: int, most: int) -> int:
+@lean_kernel
+def _walk(data: Data, vehicle: int, line: I64, start: int, count: int, at: int, now: int, cost: int, most: int) -> int:
     """Cost of a route to its end when it is at node `at` at `now` before line[start]; NONE as soon as it is `most`."""
     for k in range(start, count):
         to = line[k]
@@ -105,13 +108,21 @@ def _walk(data: Data, vehicle: int, line: I32, start: int, count: int, at: int, 
     return cost + data.flat[0] * max(0, now - data.battery[vehicle])
 
 
-@kernel
-def route_cost(data: Data, vehicle: int, line: I32, count: int) -> int:
-    return _walk(data, vehicle, line, 0, count, vehicle, data.ready[vehicle], 0, NONE)
+@lean_kernel
+def _write(target: I64, source: I64, count: int) -> None:
+    """A loop, as slices that may overlap are copied by way of a new array, which lean kernels cannot make."""
+    for i in range(count):
+        target[i] = source[i]
 
 
-@kernel
-def _survey(data: Data, vehicle: int, line: I32, count: int, s: Scratch, row: int) -> None:
+@lean_kernel
+def route_cost(data: Data, vehicle: int, line: I64, count: int) -> int:
+    zero = int(np.int64(0))
+    return _walk(data, vehicle, line, zero, count, vehicle, data.ready[vehicle], zero, int(np.int64(NONE)))
+
+
+@lean_kernel
+def _survey(data: Data, vehicle: int, line: I64, count: int, s: Scratch, row: int) -> None:
     """Fill the row of `at` and `steep` for a route."""
     time, cost, load, steep = s.at[row, 0], s.at[row, 1], s.at[row, 2], s.steep[row]
     at = vehicle
@@ -129,9 +140,9 @@ def _survey(data: Data, vehicle: int, line: I32, count: int, s: Scratch, row: in
         steep[k] = steep[k + 1] + (data.slope[to] if time[k + 1] >= data.bound[to] else 0)
 
 
-@kernel
+@lean_kernel
 def _try_drop(
-    data: Data, vehicle: int, line: I32, count: int, at: I64, steep: I64, drop: int, k: int, here: int, now: int, cost: int, best: int
+    data: Data, vehicle: int, line: I64, count: int, at: I64, steep: I64, drop: int, k: int, here: int, now: int, cost: int, best: int
 ) -> int:
     """Cost of the route when it drops at `drop` before line[k], coming from `here`; NONE unless less than `best`."""
     leg = data.leg[drop, here]
@@ -153,9 +164,9 @@ def _try_drop(
     return cost if cost < best else NONE
 
 
-@kernel
+@lean_kernel
 def _best_place(
-    data: Data, vehicle: int, line: I32, count: int, at: I64, steep: I64, haul: int, low: int, most: int
+    data: Data, vehicle: int, line: I64, count: int, at: I64, steep: I64, haul: int, low: int, most: int
 ) -> tuple[int, int, int]:
     """(cost of the route with the haul in it, pick before index i, drop before index k of the route as it is); the drop not
     before index `low`. NONE if there is no place that costs less than `most`."""
@@ -205,8 +216,8 @@ def _best_place(
     return (best, best_i, best_k) if best_i >= 0 else (NONE, -1, -1)
 
 
-@kernel
-def _put(line: I32, count: int, i: int, k: int, pick: int, drop: int) -> int:
+@lean_kernel
+def _put(line: I64, count: int, i: int, k: int, pick: int, drop: int) -> int:
     """Write a haul into a route, places as of _best_place; its new length. pick -1: it has none."""
     extra = 2 if pick >= 0 else 1
     for m in range(count - 1, k - 1, -1):
@@ -219,7 +230,7 @@ def _put(line: I32, count: int, i: int, k: int, pick: int, drop: int) -> int:
     return count + extra
 
 
-@kernel
+@lean_kernel
 def insert(data: Data, state: State, s: Scratch, g: int, v: int, most: int) -> tuple[int, int]:
     """Put group g into the route of v as cheaply as haul by haul can be: (cost of the route, its length), the route in
     s.line. Nothing else is changed. NONE if that is not less than `most`."""
@@ -230,7 +241,7 @@ def insert(data: Data, state: State, s: Scratch, g: int, v: int, most: int) -> t
     if s.known[v] != state.version[v]:
         _survey(data, v, state.node[v], count, s, v)
         s.known[v] = state.version[v]
-    line[:count] = state.node[v, :count]
+    _write(line, state.node[v], count)
     for h in range(hauls):
         haul = data.hauls[data.first[g] + h]
         if h > 0:
@@ -241,12 +252,12 @@ def insert(data: Data, state: State, s: Scratch, g: int, v: int, most: int) -> t
             return NONE, 0
         pick = len(data.ready) + 2 * haul
         has_pick = data.has_pick[haul]
-        count = _put(line, count, i, k, pick if has_pick else -1, pick + 1)
+        count = _put(line, count, i, k, pick if has_pick else int(np.int64(-1)), pick + 1)
         low = k + (2 if has_pick else 1)  # behind this drop
     return cost, count
 
 
-@kernel
+@lean_kernel
 def price(data: Data, state: State, s: Scratch, g: int, v: int, most: int) -> int:
     """What it costs to have group g in the route of v, kept from the last time unless the route has changed since; where that
     is not less than `most`, any number that is neither and no more than it costs."""
@@ -266,27 +277,27 @@ def price(data: Data, state: State, s: Scratch, g: int, v: int, most: int) -> in
     return int(cost)
 
 
-@kernel
+@lean_kernel
 def _renew(data: Data, state: State, v: int) -> None:
     state.cost[v] = route_cost(data, v, state.node[v], state.stops[v])
     state.last[0] += 1
     state.version[v] = state.last[0]
 
 
-@kernel
+@lean_kernel
 def join(data: Data, state: State, s: Scratch, g: int, v: int) -> bool:
     """Insert group g into the route of v; False if there is no place."""
-    cost, count = insert(data, state, s, g, v, NONE)
+    cost, count = insert(data, state, s, g, v, int(np.int64(NONE)))
     if cost >= NONE:
         return False
-    state.node[v, :count] = s.line[:count]
+    _write(state.node[v], s.line, count)
     state.stops[v] = count
     state.where[g] = v
     _renew(data, state, v)
     return True
 
 
-@kernel
+@lean_kernel
 def leave(data: Data, state: State, g: int) -> None:
     """Take group g out of its route."""
     v = state.where[g]
@@ -300,21 +311,21 @@ def leave(data: Data, state: State, g: int) -> None:
     _renew(data, state, v)
 
 
-@kernel
+@lean_kernel
 def load_routes(data: Data, state: State) -> None:
     """After `node`, `count` and `where` were written: everything else."""
     for v in range(len(state.stops)):
         _renew(data, state, v)
 
 
-@kernel
-def _cheapest(data: Data, state: State, s: Scratch, g: int, rng: U64, blink: float, runner_up: bool) -> tuple[int, int, int]:
+@lean_kernel
+def _cheapest(data: Data, state: State, s: Scratch, g: int, rng: U64, blink: float, runner_up: int) -> tuple[int, int, int]:
     """(cost, vehicle, cost of the second best vehicle if `runner_up`) of inserting group g."""
-    best, second, chosen = NONE, NONE, -1
+    best, second, chosen = int(np.int64(NONE)), int(np.int64(NONE)), -1
     for v in range(len(state.stops)):
         if blink > 0 and uniform(rng) < blink:
             continue
-        cost = price(data, state, s, g, v, second if runner_up else best)
+        cost = price(data, state, s, g, v, second if runner_up > 0 else best)
         if cost < best:
             best, second, chosen = cost, best, v
         elif cost < second:
@@ -323,14 +334,14 @@ def _cheapest(data: Data, state: State, s: Scratch, g: int, rng: U64, blink: flo
 
 
 @kernel
-def regret_insert(data: Data, state: State, s: Scratch, out: I32, outs: int, rng: U64) -> int:
+def regret_insert(data: Data, state: State, s: Scratch, out: I64, outs: int, rng: U64) -> int:
     """Insert the groups out[:outs], each time the one that would lose most if it had to take its second best vehicle, those
     with one vehicle alone first. How many found no place: they are at the front of `out`."""
     best = np.empty(outs, np.int64)
     chosen = np.empty(outs, np.int64)
     regret = np.empty(outs, np.int64)
     for x in range(outs):
-        best[x], chosen[x], second = _cheapest(data, state, s, out[x], rng, 0.0, outs > 1)
+        best[x], chosen[x], second = _cheapest(data, state, s, out[x], rng, 0.0, outs - 1)
         regret[x] = second - best[x]
     left = outs
     while left > 0:
@@ -348,13 +359,13 @@ def regret_insert(data: Data, state: State, s: Scratch, out: I32, outs: int, rng
         out[pick], best[pick], chosen[pick], regret[pick] = out[left], best[left], chosen[left], regret[left]
         for x in range(left):
             if data.allowed[out[x], v]:
-                best[x], chosen[x], second = _cheapest(data, state, s, out[x], rng, 0.0, outs > 1)
+                best[x], chosen[x], second = _cheapest(data, state, s, out[x], rng, 0.0, outs - 1)
                 regret[x] = second - best[x]
     return left
 
 
 @kernel
-def nearest_groups(data: Data, near: I32) -> None:
+def nearest_groups(data: Data, near: I64) -> None:
     """near (G, K): the groups whose last stops are next to each group's, nearest first, itself first; -1 pads."""
     groups, most = near.shape
     vehicles = len(data.ready)
@@ -384,19 +395,19 @@ def nearest_groups(data: Data, near: I32) -> None:
         near[g, count:] = -1
 
 
-@kernel
-def _remember(state: State, v: int, kept: I32, touched: I32, backup: I32, held: I64) -> None:
+@lean_kernel
+def _remember(state: State, v: int, kept: I64, touched: I64, backup: I64, held: I64) -> None:
     """Note the route of v as it is, once a round."""
     if touched[v + 1] == 0:
         touched[0] += 1
         touched[v + 1] = touched[0]
         kept[touched[0] - 1] = v
         held[v, 0], held[v, 1], held[v, 2] = state.stops[v], state.cost[v], state.version[v]
-        backup[v, : state.stops[v]] = state.node[v, : state.stops[v]]
+        _write(backup[v], state.node[v], state.stops[v])
 
 
-@kernel
-def _take(data: Data, state: State, g: int, out: I32, outs: int, kept: I32, touched: I32, backup: I32, held: I64) -> int:
+@lean_kernel
+def _take(data: Data, state: State, g: int, out: I64, outs: int, kept: I64, touched: I64, backup: I64, held: I64) -> int:
     """Take g out; the new number of groups that are out."""
     v = state.where[g]
     _remember(state, v, kept, touched, backup, held)
@@ -405,8 +416,8 @@ def _take(data: Data, state: State, g: int, out: I32, outs: int, kept: I32, touc
     return outs + 1
 
 
-@kernel
-def _ruin(data: Data, state: State, near: I32, out: I32, most: int, rng: U64, kept: I32, touched: I32, backup: I32, held: I64) -> int:
+@lean_kernel
+def _ruin(data: Data, state: State, near: I64, out: I64, most: int, rng: U64, kept: I64, touched: I64, backup: I64, held: I64) -> int:
     """Take up to `most` groups out: strings of routes near a group, or single groups near it, or some by lot."""
     groups = len(state.where)
     way = uniform(rng)
@@ -444,24 +455,24 @@ def _ruin(data: Data, state: State, near: I32, out: I32, most: int, rng: U64, ke
 
 
 @kernel
-def _recreate(data: Data, state: State, s: Scratch, out: I32, outs: int, rng: U64, kept: I32, touched: I32, backup: I32, held: I64) -> bool:
+def _recreate(data: Data, state: State, s: Scratch, out: I64, outs: int, rng: U64, kept: I64, touched: I64, backup: I64, held: I64) -> bool:
     """Insert out[:outs], the order by lot: as they are, dearest first, or by regret. False if one finds no place."""
     key = np.empty(outs, np.int64)
     way = uniform(rng)
     for x in range(outs):
         drop = len(data.ready) + 2 * data.hauls[data.first[out[x] + 1] - 1] + 1
         if way < 0.3:
-            key[x] = below(rng, 1 << 30)
+            key[x] = below(rng, int(np.int64(1 << 30)))
         elif way < 0.6:
-            key[x] = -data.slope[drop] * (1 << 20) + below(rng, 1 << 10)
+            key[x] = -data.slope[drop] * (1 << 20) + below(rng, int(np.int64(1 << 10)))
         else:
-            key[x] = data.bound[drop] if data.bound[drop] > 0 else below(rng, 1 << 14)
+            key[x] = data.bound[drop] if data.bound[drop] > 0 else below(rng, int(np.int64(1 << 14)))
     order = np.argsort(key, kind="mergesort")
     for x in range(outs):
         g = out[order[x]]
-        _, v, _ = _cheapest(data, state, s, g, rng, BLINK, False)
+        _, v, _ = _cheapest(data, state, s, g, rng, BLINK, int(np.int64(0)))
         if v < 0:
-            _, v, _ = _cheapest(data, state, s, g, rng, 0.0, False)
+            _, v, _ = _cheapest(data, state, s, g, rng, 0.0, int(np.int64(0)))
         if v < 0:
             return False
         _remember(state, v, kept, touched, backup, held)
@@ -470,7 +481,7 @@ def _recreate(data: Data, state: State, s: Scratch, out: I32, outs: int, rng: U6
     return True
 
 
-@kernel
+@lean_kernel
 def total(data: Data, state: State) -> int:
     """Cost of all routes with what moved groups cost."""
     out = 0
@@ -482,8 +493,8 @@ def total(data: Data, state: State) -> int:
     return out
 
 
-@kernel
-def _undo(data: Data, state: State, kept: I32, touched: I32, backup: I32, held: I64) -> None:
+@lean_kernel
+def _undo(data: Data, state: State, kept: I64, touched: I64, backup: I64, held: I64) -> None:
     for x in range(touched[0]):
         v = kept[x]
         for k in range(state.stops[v]):
@@ -491,19 +502,19 @@ def _undo(data: Data, state: State, kept: I32, touched: I32, backup: I32, held: 
     for x in range(touched[0]):
         v = kept[x]
         state.stops[v], state.cost[v], state.version[v] = held[v, 0], held[v, 1], held[v, 2]
-        state.node[v, : state.stops[v]] = backup[v, : state.stops[v]]
+        _write(state.node[v], backup[v], state.stops[v])
         for k in range(state.stops[v]):
             state.where[data.group[state.node[v, k]]] = v
 
 
 @kernel
-def anneal(data: Data, state: State, s: Scratch, near: I32, best: I32, best_count: I32, price_best: int, hot: float, cold: float, rounds: int, most: int, rng: U64) -> int:
+def anneal(data: Data, state: State, s: Scratch, near: I64, best: I64, best_count: I64, price_best: int, hot: float, cold: float, rounds: int, most: int, rng: U64) -> int:
     """Rounds of ruin and recreate from temperature `hot` to `cold`. The best routes go into `best` (V, L) and `best_count`
     where they cost less than `price_best`; returns what they cost."""
     vehicles = len(state.stops)
     groups = len(state.where)
-    out, kept = np.empty(groups, np.int32), np.empty(vehicles, np.int32)
-    touched = np.zeros(vehicles + 1, np.int32)
+    out, kept = np.empty(groups, np.int64), np.empty(vehicles, np.int64)
+    touched = np.zeros(vehicles + 1, np.int64)
     backup, held = np.empty_like(state.node), np.empty((vehicles, 3), np.int64)
     now = total(data, state)
     for r in range(rounds):
@@ -517,7 +528,7 @@ def anneal(data: Data, state: State, s: Scratch, near: I32, best: I32, best_coun
                 price_best = now
                 for v in range(vehicles):
                     best_count[v] = state.stops[v]
-                    best[v, : state.stops[v]] = state.node[v, : state.stops[v]]
+                    _write(best[v], state.node[v], state.stops[v])
         else:
             _undo(data, state, kept, touched, backup, held)
         for x in range(touched[0]):

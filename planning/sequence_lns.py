@@ -7,12 +7,13 @@ milliseconds, and `improve` goes on from there for as long as it is asked to. Ne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from planning import sequence_kernels as kernels
-from planning.routing import FLAT_COST, Routes, RoutingProblem
+from planning.routing import FLAT_COST, LATE_COST, Haul, Routes, RoutingProblem, Vehicle
 from planning.sequence_kernels import Data, Scratch, State
 
 NEAR = 24  # neighbours of a group that are taken out with it
@@ -37,17 +38,17 @@ class Search:
         rows, length = len(problem.vehicles) + 1, self._state.node.shape[1]
         self._scratch = Scratch(
             np.zeros((rows, 3, length + 1), np.int64), np.zeros((rows, length + 1), np.int64), np.full(rows, -1, np.int64),
-            np.zeros(length, np.int32),
+            np.zeros(length, np.int64),
         )  # fmt: skip
         self._rng = np.array([np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] | 1], np.uint64)
-        self._near: NDArray[np.int32] | None = None
+        self._near: NDArray[np.int64] | None = None
         self.rounds = 0
         self.cost = 0
         self._keep()
 
     def mend(self) -> Routes:
         """Insert every group that is in no route, by regret; what finds no place stays out."""
-        out = np.flatnonzero(self._state.where < 0).astype(np.int32)
+        out = np.flatnonzero(self._state.where < 0).astype(np.int64)
         kernels.regret_insert(self._data, self._state, self._scratch, out, len(out), self._rng)
         self._keep()
         return self.routes
@@ -60,7 +61,7 @@ class Search:
         if not groups:
             return self.routes
         if self._near is None:
-            self._near = np.empty((len(self._groups), min(NEAR, len(self._groups))), np.int32)
+            self._near = np.empty((len(self._groups), min(NEAR, len(self._groups))), np.int64)
             kernels.nearest_groups(self._data, self._near)
         mean = self.cost / groups
         hot, cold = HOT * mean, max(1e-9, COLD * mean)
@@ -86,12 +87,11 @@ class Search:
         return tuple(tuple(row[:n]) for row, n in zip(self._best.tolist(), self._best_count.tolist(), strict=True))
 
 
+@cache
 def warm_up() -> None:
-    """Compile the kernels, or load them from the cache."""
-    from planning.routing import Haul, Vehicle
-
+    """Compile the kernels, or load them from the cache: once for a process."""
     hauls = tuple(Haul(j, j, 0, 0, 1, 1, -1, frozenset([0])) for j in range(2))
-    problem = RoutingProblem((Vehicle("r", 0, 0, 2, 0, 10**6),), hauls, np.ones((5, 5), np.int64))
+    problem = RoutingProblem((Vehicle("r", 0, 0, 2, 0, 10**6),), hauls, np.ones((5, 5), np.int32))
     search = Search(problem, ((),))
     search.mend()
     search.improve(1)
@@ -100,41 +100,40 @@ def warm_up() -> None:
 def _data(problem: RoutingProblem, groups: Mapping[int, list[int]], home: Mapping[int, int], moving_cost: int) -> Data:
     vehicles, hauls = problem.vehicles, problem.hauls
     count = len(vehicles)
-    sizes = np.array([h.size for h in hauls], np.int32)
-    weights = np.array([h.weight for h in hauls], np.int64)
+    sizes, weights, due = np.array([(h.size, h.weight, h.due_ds) for h in hauls], np.int64).reshape(-1, 3).T
     nodes = count + 2 * len(hauls)
-    size, group = np.zeros(nodes, np.int32), np.zeros(nodes, np.int32)
+    size, group = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
     slope, bound = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
     size[count::2], size[count + 1 :: 2] = sizes, -sizes
-    slope[count::2] = weights
-    for j in range(len(hauls)):
-        slope[count + 2 * j + 1], bound[count + 2 * j + 1] = problem.soft_bound(j, True)
+    slope[count::2], slope[count + 1 :: 2] = weights, np.where(due >= 0, LATE_COST * weights, weights)  # as soft_bound
+    bound[count + 1 :: 2] = np.maximum(due, 0)
     group[:count] = -1
     members = [j for items in groups.values() for j in items]
-    first = np.cumsum([0, *(len(items) for items in groups.values())]).astype(np.int32)
-    for g, items in enumerate(groups.values()):
-        for j in items:
-            group[count + 2 * j : count + 2 * j + 2] = g
+    first = np.cumsum([0, *(len(items) for items in groups.values())]).astype(np.int64)
+    group[count::2] = np.repeat(np.arange(len(groups)), np.diff(first))[np.argsort(members)]
+    group[count + 1 :: 2] = group[count::2]
     return Data(
         np.ascontiguousarray(problem.leg_ds.T, np.int32), size, slope, bound,
-        np.array([v.ready_ds for v in vehicles], np.int64), np.array([v.room for v in vehicles], np.int32),
-        np.array([v.carried for v in vehicles], np.int32), np.array([v.battery_ds for v in vehicles], np.int64),
-        np.array([FLAT_COST], np.int64), first, np.array(members, np.int32),
+        np.array([v.ready_ds for v in vehicles], np.int64), np.array([v.room for v in vehicles], np.int64),
+        np.array([v.carried for v in vehicles], np.int64), np.array([v.battery_ds for v in vehicles], np.int64),
+        np.array([FLAT_COST], np.int64), first, np.array(members, np.int64),
         np.array([h.pick_cell >= 0 for h in hauls], np.bool_), group, _allowed(problem, groups),
-        np.array([home.get(g, -1) for g in groups], np.int32), np.array([moving_cost], np.int64),
+        np.array([home.get(g, -1) for g in groups], np.int64), np.array([moving_cost], np.int64),
     )  # fmt: skip
 
 
 def _allowed(problem: RoutingProblem, groups: Mapping[int, list[int]]) -> NDArray[np.bool_]:
     """(G, V) who may carry all of a group."""
-    rows: dict[frozenset[int], NDArray[np.bool_]] = {}
-    out = np.ones((len(groups), len(problem.vehicles)), np.bool_)
+    rows: dict[frozenset[int], int] = {}
+    number = [rows.setdefault(problem.hauls[items[0]].vehicles, len(rows)) for items in groups.values()]
+    table = np.zeros((len(rows) + 1, len(problem.vehicles)), np.bool_)
+    for able, k in rows.items():
+        table[k, list(able)] = True
+    out = table[number] if number else np.zeros((0, len(problem.vehicles)), np.bool_)
     for g, items in enumerate(groups.values()):
-        for able in {problem.hauls[j].vehicles for j in items}:
-            if able not in rows:
-                rows[able] = np.zeros(len(problem.vehicles), np.bool_)
-                rows[able][list(able)] = True
-            out[g] &= rows[able]
+        for j in items[1:]:
+            if problem.hauls[j].vehicles is not problem.hauls[items[0]].vehicles:
+                out[g, list(set(range(len(problem.vehicles))) - problem.hauls[j].vehicles)] = False
     return out
 
 
@@ -143,7 +142,7 @@ def _state(data: Data, start: Routes) -> State:
     longest = max((len(route) for route in start), default=0)
     shape = (vehicles, max(1, min(stops, max(4 * longest, 128))))
     state = State(
-        np.zeros(shape, np.int32), np.zeros(vehicles, np.int32), np.zeros(vehicles, np.int64), np.full(groups, -1, np.int32),
+        np.zeros(shape, np.int64), np.zeros(vehicles, np.int64), np.zeros(vehicles, np.int64), np.full(groups, -1, np.int64),
         np.zeros(vehicles, np.int64), np.zeros(1, np.int64), np.full((groups, vehicles), -1, np.int64),
         np.zeros((groups, vehicles), np.int64), np.zeros((groups, vehicles), np.bool_),
     )  # fmt: skip
