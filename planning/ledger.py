@@ -81,7 +81,8 @@ class Load:
 @dataclass(slots=True)
 class Job:
     """An order in work. robot: who must carry it, once it has begun; shut_since_ns: since when it
-    cannot be served, -1 if it can; drops: (robot, seq) of the drops that were released, by index of the load."""
+    cannot be served, -1 if it can; drops: (robot, seq) of the drops that were released, by index of the load. told: state,
+    reason and robot that the store was told last."""
 
     order: Order
     loads: list[Load]
@@ -92,6 +93,7 @@ class Job:
     shut_since_ns: int = -1
     lines_done: int = 0
     drops: Drops = field(default_factory=dict)
+    told: tuple[OrderState, str, str] | None = None
 
 
 class Ledger:
@@ -382,10 +384,13 @@ class Ledger:
         """Walk the store's record to `state`, through the states in between; False when it cannot be written, to be
         tried again. If a client cancels meanwhile nothing moves: the event is dealt with in the next step."""
         order_id = job.order.order_id
+        if job.told == (state, reason, robot):  # as every dispatch says it of every order that goes on waiting
+            return True
         try:
             for step in _PATH[_PATH.index(job.state) + 1 : _PATH.index(state)]:
                 self._journal.write(order_id, step, now_ns, robot=robot)
             job.state = self._journal.write(order_id, state, now_ns, reason, robot).state
+            job.told = state, reason, robot
         except StoreError:
             return False
         except StateError:

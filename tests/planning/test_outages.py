@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,30 @@ class Refusing(MemoryStore):
         if self.shut:
             raise StoreError("shut")
         return super().transition(*args, **kwargs)
+
+
+class Counting(Refusing):
+    """Counts the changes that it is asked for."""
+
+    asked = 0
+
+    def transition(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked += 1
+        return super().transition(*args, **kwargs)
+
+
+def test_an_order_that_goes_on_waiting_is_not_written_down_again(make: Any) -> None:
+    loop = make.loop(make.site(), [0, 8], [], solution_limit=20, work_limit=3000)
+    loop.store = loop.planner._ledger._store = loop.planner._ledger._journal._store = store = Counting()
+    store.submit(replace(make.order("cold", ("face-2-1", "station-2")), capability="freezer"), loop.floor.now_ns)
+    store.shut = True
+    for _ in range(10):
+        loop.step()
+    assert store.asked > 1 and store.get("cold").reason == ""  # tried again until it is written
+    store.shut, store.asked = False, 0
+    for _ in range(60):
+        loop.step()
+    assert store.get("cold").reason.startswith("CAPABILITY") and store.asked == 1
 
 
 def test_the_journal_keeps_the_order_of_changes_and_lets_nothing_overtake(make: Any) -> None:
