@@ -23,6 +23,7 @@ from sim.setup import stream
 HALF_S = 0.5
 """Time between the looks that the model's memory was measured with."""
 FORGET_S = 30.0
+MOODS = 50_000  # kept before the old ones are forgotten
 SENSORS = ("camera", "lidar")
 
 
@@ -34,6 +35,7 @@ class ObjectSensor:
         rng = stream(world.scenario, "objects")
         self._ghost, self._ghost_xy = _haunted(self.model, world.site, rng)
         self._mood: dict[tuple[str, str], tuple[int, float, float]] = {}
+        self._moods_most = MOODS
         self._examples = _Lookup(self.model.examples)
 
     def frames(self, robots: Sequence[str]) -> list[DetectionFrame]:
@@ -100,8 +102,9 @@ class ObjectSensor:
             fresh = keep * known[1] + math.sqrt(1.0 - keep * keep) * fresh
             pick = known[2] if rng.random() < keep else pick
         self._mood[robot, what] = (now, fresh, pick)
-        if len(self._mood) > 200_000:
+        if len(self._mood) > self._moods_most:
             self._mood = {k: v for k, v in self._mood.items() if to_s(now - v[0]) < FORGET_S}
+            self._moods_most = max(MOODS, 2 * len(self._mood))
         return fresh, pick
 
     def _claim(self, row: int, body: Any, x: float, y: float, range_m: float, yaw: float) -> Detection:
