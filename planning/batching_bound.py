@@ -30,8 +30,8 @@ I64 = NDArray[np.int64]
 COLUMNS, LOADS, ENUMERATION = "column generation", "loads", "enumeration"
 FINDS, PER_ROOT = 400, 8  # batches taken from one pricing in all, and with the same farthest order
 NODES = 20_000  # of the first pricings
-ENUMERATED = 50_000  # batches that HiGHS gets at most
-NODES_S = 20_000  # of the enumeration for each second left
+ENUMERATED = 100_000  # batches that HiGHS gets at most
+NODES_S = 5_000  # of the enumeration for each second left
 NODES_ROUND = 2_000  # or for each round left
 SLOTS = 1 << 20  # tours whose bounds are kept
 

@@ -21,6 +21,7 @@ FIRST_COME, EARLIEST_DUE, SAVINGS, RUIN, PARTITION, GIVEN = (
     "first come, first served", "earliest due first", "savings", "ruin and recreate", "set partitioning", "start"
 )  # fmt: skip
 HOT, COLD = 0.02, 0.0004  # temperatures at the two ends of annealing, times the mean cost of a batch
+HOT_BELOW = 100  # orders: fewer get the more heat the fewer they are, as rounds abound and valleys are deep
 MEAN_OUT = 8  # orders taken out in a round: up to so many, twice as many in whole batches
 CHUNK_S = 0.05  # how often the clock is read
 KICKS = 60  # of the tours in a result, where there are too many places to be exact
@@ -165,7 +166,7 @@ class Search:
         if len(self.orders) < 2:
             return
         kernels.copy(self.data, self.best, self.now)
-        scale = self.least / max(1, int(self.best.head[0]))
+        scale = self.least / max(1, int(self.best.head[0])) * min(5.0, max(1.0, HOT_BELOW / len(self.orders)))
         begin, rounds = self.used(), max(1, self.effort.rounds // 100)
         if self.effort.clock:
             rounds = 10

@@ -125,7 +125,18 @@ def test_no_plan_costs_less_than_the_bound(seed: int, orders: int, timed: bool) 
     best = by_brute_force(problem)
     for rounds in (1, 100):
         assert lower_bound(problem, clock=None, rounds=rounds).cost <= best
+        assert lower_bound(problem, below=best, clock=None, rounds=rounds).cost <= best
+        assert lower_bound(problem, below=best + 40, clock=None, rounds=rounds).cost <= best
     assert _Relaxation(problem).by_loads() <= best
+
+
+@QUICK
+@given(st.integers(0, 10**6), st.integers(2, 6))
+def test_enumeration_proves_the_optimum_where_tours_are_short_and_symmetric(seed: int, orders: int) -> None:
+    problem = problem_of(2 * seed, orders)
+    best = by_brute_force(problem)
+    assert lower_bound(problem, below=best, clock=None).cost == best
+    assert lower_bound(problem, below=best + 50, clock=None).cost == best
 
 
 def test_a_pricing_that_is_cut_short_still_proves_its_bound() -> None:
