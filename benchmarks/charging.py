@@ -49,6 +49,7 @@ class Walker:
     robot: Robot
     cell: int
     battery: float
+    rng: np.random.Generator
     job: deque[int] = field(default_factory=deque)
     laden: bool = False
     dwells: float = 0.0
@@ -74,14 +75,17 @@ class Hall:
         self.walkers: list[Walker] = []
         for k, (cell, battery) in enumerate(zip(starts.tolist(), batteries.tolist(), strict=True)):
             info = RobotInfo(f"robot_{k + 1}", Pose2D(*self.site.centre(cell)), battery, (), RobotMode.IDLE, 0, 0)
-            self.walkers.append(Walker(Robot(info.id, info, cell, 1, 0, 0), cell, battery))
+            self.walkers.append(
+                Walker(Robot(info.id, info, cell, 1, 0, 0), cell, battery, np.random.default_rng((seed, k)))
+            )
         self.orders = self.ticks = self.charging = self.ran_empty = 0
         self.energy, self.lowest, self.cpu_s, self.longest_s = 0.0, 1.0, 0.0, 0.0
         self.solvers: dict[str, int] = {}
 
     def run(self, hours: float) -> dict[str, Any]:
         every = max(1, round(ASSIGN_S / self.tick_s))
-        for self.ticks in range(int(hours * 3600 / self.tick_s)):
+        for tick in range(int(hours * 3600 / self.tick_s)):
+            self.ticks = tick
             if self.ticks % every == 0:
                 self._assign()
             for walker in self.walkers:
@@ -105,15 +109,24 @@ class Hall:
         robots = [w.robot for w in self.walkers if not w.empty_s]
         began = process_time()
         shut = np.zeros(self.site.cells.size, np.bool_)
-        self.power.assign(robots, {w.robot.id for w in self.walkers if w.laden}, {w.robot.id for w in self.walkers if w.job}, self.tables, shut)
+        self.power.assign(
+            robots,
+            {w.robot.id for w in self.walkers if w.laden},
+            {w.robot.id for w in self.walkers if w.job},
+            self.tables,
+            shut,
+        )
         took = process_time() - began
         self.cpu_s, self.longest_s = self.cpu_s + took, max(self.longest_s, took)
         for w in self.walkers:
             if w.job and not w.laden and not self.power.may_work(w.robot):
                 w.job.clear()  # back to the orders that wait
-            elif not w.job and self.power.may_work(w.robot) and not w.empty_s:
-                face, station = self.rng.choice(self.faces), self.rng.choice(self.stations)
-                w.job.extend((int(face), int(station)))
+            self._give(w)
+
+    def _give(self, w: Walker) -> None:
+        if not w.job and not w.empty_s and w.slice_s <= 0.0 and self.power.may_work(w.robot):
+            face, station = w.rng.choice(self.faces), w.rng.choice(self.stations)
+            w.job.extend((int(face), int(station)))
 
     def _step(self, w: Walker) -> None:
         share = self.config.idle_share
@@ -161,7 +174,9 @@ class Hall:
             w.dwells = 0.0
             w.job.popleft()
             w.laden = bool(w.job)
-            self.orders += not w.job
+            if not w.job:
+                self.orders += 1
+                self._give(w)
         return self.config.idle_share
 
     def _go(self, w: Walker, goal: int) -> None:
@@ -170,7 +185,13 @@ class Hall:
 
 
 def compare(robots: int, chargers: int, config: RobotConfig, seed: int, hours: float) -> dict[str, Any]:
-    out: dict[str, Any] = {"robots": robots, "chargers": chargers, "charge_s": config.charge_s, "seed": seed, "hours": hours}
+    out: dict[str, Any] = {
+        "robots": robots,
+        "chargers": chargers,
+        "charge_s": config.charge_s,
+        "seed": seed,
+        "hours": hours,
+    }
     for name, planned in (("rule", False), ("plan", True)):
         out[name] = Hall(robots, chargers, config, seed, planned).run(hours)
     out["ratio"] = {k: round(out["plan"][k] / out["rule"][k], 3) if out["rule"][k] else None for k in FIGURES}
@@ -189,7 +210,9 @@ def main() -> None:
     block = yaml.safe_load(options.robot.read_text(encoding="utf-8")) if options.robot else ROBOT
     block = block.get("robot", block)
     rows = []
-    print("| robots / chargers | full charge, s | | working | waiting | orders/h | lowest battery | h of driving per 100 orders | chargers used | battery left | ran empty |")
+    print(
+        "| robots / chargers | full charge, s | | working | waiting | orders/h | lowest battery | h of driving per 100 orders | chargers used | battery left | ran empty |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for fleet in options.fleets:
         robots, chargers = (int(n) for n in fleet.split("x"))
