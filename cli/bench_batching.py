@@ -29,7 +29,7 @@ def add(kinds: Any) -> None:
     p.add_argument("--due", action="store_true", help="with due times; lateness has a price")
     p.add_argument("--seeds", type=int, default=1, help="instances of each size")
     p.add_argument("--cpu-limit", type=float, default=10.0, metavar="S", help="CPU seconds per instance (default 10)")
-    p.add_argument("--bound-limit", type=float, default=10.0, metavar="S", help="CPU seconds for the lower bound (default 10)")
+    p.add_argument("--bound-limit", type=float, default=10.0, metavar="S", help="seconds for the lower bound (default 10)")
     p.add_argument("--no-peer", action="store_true", help="without OR-Tools' routing")
     p.add_argument("--seed", type=int, default=0, help="of the search")
     p.add_argument("--instances", type=Path, metavar="DIR", help="instance files, DIR/NAME.json")

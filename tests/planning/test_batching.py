@@ -32,7 +32,7 @@ from planning.batching import (
 from planning.batching_bound import _Relaxation, lower_bound
 from planning.batching_check import Verdict, check, check_files
 from planning.batching_files import generate, read_instance, write_instance, write_solution
-from planning.batching_pool import Columns, choose
+from planning.batching_pool import Columns, choose, least_cover
 from planning.batching_search import Search
 
 QUICK = settings(max_examples=20, deadline=None, derandomize=True)
@@ -137,6 +137,13 @@ def test_enumeration_proves_the_optimum_where_tours_are_short_and_symmetric(seed
     best = by_brute_force(problem)
     assert lower_bound(problem, below=best, clock=None).cost == best
     assert lower_bound(problem, below=best + 50, clock=None).cost == best
+
+
+def test_the_least_cover_is_never_above_the_plan_known() -> None:
+    batches = {(0,): 5, (1,): 4, (0, 1): 8, (2,): 3}
+    assert least_cover(batches, 3, 20, None) == 11
+    assert least_cover(batches, 3, 10, None) == 10
+    assert least_cover(batches, 4, 20, None) == 20  # order 3 is in none: no plan costs less
 
 
 def test_a_pricing_that_is_cut_short_still_proves_its_bound() -> None:
