@@ -210,7 +210,7 @@ def to_route_msg(plan: RobotPlan, plan_version: int, stamp_ns: int) -> Any:
         waypoints=[
             am.Waypoint(
                 seq=w.seq, x=float(w.x_m), y=float(w.y_m), cell=int(w.cell), action=w.action,
-                action_id=w.action_id, dwell=float(w.dwell_s), object_id=w.object_id,
+                action_id=w.action_id, dwell=float(w.dwell_s), object_id=w.object_id, max_speed=float(w.max_speed_mps),
             )
             for w in plan.released
         ],
@@ -241,12 +241,16 @@ def from_route_msg(msg: Any) -> tuple[str, int, list[Waypoint]]:
         Waypoint(
             int(w.seq), finite(w.x, f"waypoints[{i}].x"), finite(w.y, f"waypoints[{i}].y"), int(w.cell),
             w.action, w.action_id, finite(w.dwell, f"waypoints[{i}].dwell"), w.object_id,
+            finite(w.max_speed, f"waypoints[{i}].max_speed"),
         )
         for i, w in enumerate(msg.waypoints)
     ]
     for i, (a, b) in enumerate(zip(points, points[1:])):
         if b.seq != a.seq + 1:
             raise InputError(f"waypoints[{i + 1}].seq", f"{b.seq} after {a.seq}", a.seq + 1)
+    for i, w in enumerate(points):
+        if w.max_speed_mps < 0.0:
+            raise InputError(f"waypoints[{i}].max_speed", f"{w.max_speed_mps}", "at least 0 m/s, which is no limit")
     return msg.robot, int(msg.first_seq), points
 
 

@@ -41,6 +41,7 @@ ROBOT_STATE = Topic("robot_state", "aislewise_msgs/msg/RobotState", "reliable", 
 ROUTE = Topic("route", "aislewise_msgs/msg/Route", "reliable")
 ROUTE_PATH = Topic("route_path", "nav_msgs/msg/Path", "latched")
 PLANNED_PATH = Topic("planned_path", "nav_msgs/msg/Path", "latched")
+SPEED_LIMIT = Topic("speed_limit", "nav2_msgs/msg/SpeedLimit", "reliable")
 
 # Fleet side
 CLOCK = Topic("/clock", "rosgraph_msgs/msg/Clock", "sensor", 10.0)

@@ -374,7 +374,7 @@ class Task:
 class Waypoint:
     """One node of a route, executed in order of seq. A move has action ""; an action ("pick",
     "drop", "charge") is a waypoint of its own at the cell the robot stands in (VDA 5050 node action).
-    """
+    max_speed_mps: the most on the way to it from the one before (VDA 5050 edge maxSpeed), 0 = no limit."""
 
     seq: int
     x_m: float
@@ -384,6 +384,7 @@ class Waypoint:
     action_id: str = ""
     dwell_s: float = 0.0
     object_id: str = ""
+    max_speed_mps: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

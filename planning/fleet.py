@@ -352,10 +352,16 @@ class Fleet:
     def settling(self, robot: Robot, now_ns: int) -> bool:
         return robot.foreign or now_ns < robot.settle_until_ns
 
-    def send_cells(self, released: dict[str, list[int]]) -> None:
+    def send_cells(self, released: dict[str, list[int]], limits: NDArray[np.float64] | None = None) -> None:
+        """Cells that robots may drive to, from the last ones that they were sent to. limits: (H * W,) m/s, inf = none."""
         for robot_id, cells in released.items():
+            robot, before = self.robots[robot_id], -1
+            if limits is not None and cells:
+                before = robot.pending[-1].cell if robot.pending else robot.cell
             for cell in cells:
-                self._append(self.robots[robot_id], cell)
+                most = math.inf if limits is None else min(limits[before], limits[cell])
+                self._append(robot, cell, max_speed_mps=float(most) if most < math.inf else 0.0)
+                before = cell
 
     def send_action(self, robot: Robot, action: str, action_id: str, dwell_s: float, load: int, object_id: str = "") -> None:
         """An action where the robot will stand when it has run all that is released to it."""
@@ -364,10 +370,17 @@ class Fleet:
         self._append(robot, cell, action, action_id, dwell_s, object_id)
 
     def _append(
-        self, robot: Robot, cell: int, action: str = "", action_id: str = "", dwell_s: float = 0.0, object_id: str = ""
+        self,
+        robot: Robot,
+        cell: int,
+        action: str = "",
+        action_id: str = "",
+        dwell_s: float = 0.0,
+        object_id: str = "",
+        max_speed_mps: float = 0.0,
     ) -> None:
         x_m, y_m = self._centre(cell)
-        robot.pending.append(Waypoint(robot.next_seq, x_m, y_m, cell, action, action_id, dwell_s, object_id))
+        robot.pending.append(Waypoint(robot.next_seq, x_m, y_m, cell, action, action_id, dwell_s, object_id, max_speed_mps))
         robot.next_seq += 1
 
     def heading(self, robot: Robot) -> int:

@@ -7,6 +7,7 @@ reported as reached frees the cell behind the robot for others.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -114,6 +115,11 @@ class RouteFollower:
         points = [self._anchor or (moves[0].x_m, moves[0].y_m), *((w.x_m, w.y_m) for w in moves)]
         yaws = [math.atan2(b[1] - a[1], b[0] - a[0]) for a, b in zip(points, points[1:])]
         return tuple(Target(w.seq, w.x_m, w.y_m, yaw) for w, yaw in zip(moves, [*yaws[1:], yaws[-1]]))
+
+    def max_speed_mps(self) -> float:
+        """The least that is said of the move in hand and the one after it, so that it is slow by then; 0 = no limit."""
+        limits = [w.max_speed_mps for w in itertools.islice(self.route, 2) if not w.action and w.max_speed_mps > 0.0]
+        return min(limits, default=0.0)
 
     def in_force(self) -> bool:
         return bool(self._goal)

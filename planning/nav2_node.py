@@ -19,7 +19,7 @@ from aislewise.clock import to_ns, to_s
 from aislewise.diagnostics import Concern, Level
 from aislewise.errors import InputError, UnsupportedError
 from aislewise.frames import RobotFrames
-from aislewise.node import AislewiseNode, run
+from aislewise.node import AislewiseNode, message_class, run
 from aislewise.settings import check, setting
 from aislewise.types import Pose2D
 from aislewise.visual import to_pose_msg
@@ -58,6 +58,8 @@ class Nav2Adapter(AislewiseNode):
         self._handle: Any = None
         self._asked_ns: int | None = None
         self._state = self.advertise(topics.ROBOT_STATE)
+        self._speed = self.advertise(topics.SPEED_LIMIT)
+        self._told_mps = 0.0
         self.listen(topics.TF, self.on_tf)
         self.listen(topics.BATTERY, self.on_battery)
         self._newest = messages.Newest()
@@ -98,6 +100,7 @@ class Nav2Adapter(AislewiseNode):
             self.give_up(f"{self._client_name()} does not answer")
         self.follower.tick(now_ns)
         self.steer()
+        self.limit_speed()
         lost = to_s(now_ns - self._posed_ns) > self.settings.pose_stale_s
         info = self.follower.info(self._battery, now_ns, lost)
         if info is not None:
@@ -117,6 +120,15 @@ class Nav2Adapter(AislewiseNode):
             self.send(targets)
         elif not targets and self.follower.in_force():
             self.cancel()
+
+    def limit_speed(self) -> None:
+        """Tell Nav2's controller server how fast it may drive, whenever that changes and then with every report until there
+        is no limit any more: a controller that starts late must hear of it."""
+        most = self.follower.max_speed_mps()
+        if most or self._told_mps:
+            self._told_mps = most
+            head = messages.header(self.now_ns(), "map")
+            self._speed.publish(message_class(topics.SPEED_LIMIT.type)(header=head, percentage=False, speed_limit=most))
 
     def send(self, targets: tuple[Target, ...]) -> None:
         self._number, self._asked_ns = self._number + 1, self.now_ns()

@@ -325,7 +325,7 @@ class Planner:
             for name, cells in released.items():
                 self._fleet.graph.withdraw(name, len(self._fleet.graph.held(name)) - 1 - len(cells))
             return {}
-        self._fleet.send_cells(released)
+        self._fleet.send_cells(released, self._ways.speed_limits(to_s(now_ns)))
         return {name: _moves(paths[:, k].tolist()) for k, name in enumerate(names)}
 
     def _act(self, goals: Mapping[str, Goal], now_ns: int) -> None:

@@ -54,7 +54,7 @@ class Ways:
         self._site, self._speed_mps = site, speed_mps
         self._said = leave_of(site)
         self._zones: dict[Zone, NDArray[np.int64]] = {}
-        self._limits: tuple[tuple[Zone, ...], I64] | None = None
+        self._limits: tuple[tuple[Zone, ...], I64, NDArray[np.float64] | None] | None = None
         self._aisles: Aisles | None = None
         self._last: tuple[Bool, U8] | None = None
         self._places = np.array(sorted(p.cell for kind in PLACES for p in site.of_kind(kind)), np.int64)
@@ -72,14 +72,22 @@ class Ways:
     def costs(self, now_s: float, large: bool) -> I64:
         """(H * W,) what crossing each cell costs, in steps, by the speed that is allowed there; in a large fleet places
         are driven round."""
-        holding = tuple(z for z in self._site.zones if z.kind == "slow" and z.holds(now_s))
-        if self._limits is None or self._limits[0] != holding:
-            limits = self._site.speed_limits(now_s)
-            self._limits = holding, crossing_costs(limits, self._speed_mps).astype(np.int64)
-        costs = self._limits[1].copy()
+        costs = self._limits_now(now_s)[1].copy()
         if large:
             costs[self._places] = np.maximum(costs[self._places], PLACE_COST)
         return costs
+
+    def speed_limits(self, now_s: float) -> NDArray[np.float64] | None:
+        """(H * W,) m/s, inf where there is none; None if there is none anywhere."""
+        return self._limits_now(now_s)[2]
+
+    def _limits_now(self, now_s: float) -> tuple[tuple[Zone, ...], I64, NDArray[np.float64] | None]:
+        holding = tuple(z for z in self._site.zones if z.kind == "slow" and z.holds(now_s))
+        if self._limits is None or self._limits[0] != holding:
+            limits = self._site.speed_limits(now_s)
+            costs = crossing_costs(limits, self._speed_mps).astype(np.int64)
+            self._limits = holding, costs, limits.ravel() if np.isfinite(limits).any() else None
+        return self._limits
 
     def leave(self, stuck: Bool, large: bool) -> U8 | None:
         """(H, W) directions in which cells may be left, None = any. stuck: (H * W,) cells where something stands. A stretch

@@ -162,7 +162,7 @@ class RobotFleet:
         self.robots = {name: FleetRobot(self, k, name, *looks(k)) for k, name in enumerate(names)}
         self.names = tuple(names)
         self._acting = np.zeros(n, np.bool_)
-        self._route = np.zeros((n, mo.ROUTE, 5))
+        self._route = np.zeros((n, mo.ROUTE, mo.WAYPOINT))
         self._first, self._count = np.zeros(n, np.int64), np.zeros(n, np.int64)
         self._actions: list[dict[int, Waypoint]] = [{} for _ in names]
         self._buckets = _Buckets(math.ceil(width_m), math.ceil(height_m))
@@ -206,7 +206,7 @@ class RobotFleet:
             x, y = w.x_m, w.y_m
         self._route[row, :keep] = old[:keep]
         for k, w in enumerate(fresh, start=keep):
-            self._route[row, k] = w.seq, w.x_m, w.y_m, ACTIONS[w.action], w.dwell_s
+            self._route[row, k] = w.seq, w.x_m, w.y_m, ACTIONS[w.action], w.dwell_s, w.max_speed_mps
         self._first[row], self._count[row] = 0, keep + len(fresh)
         actions = {seq: w for seq, w in self._actions[row].items() if seq <= last}
         self._actions[row] = actions | {w.seq: w for w in fresh if w.action}

@@ -14,8 +14,9 @@ from numba import njit
 X, Y, YAW, SPEED, ANCHOR_X, ANCHOR_Y, BATTERY, DISTANCE, STOPPED_S, STOPS, PACE, ACTING_S = range(12)
 """Columns of the state, (N, STATE) float64."""
 STATE = 12
-SEQ, TO_X, TO_Y, ACTION, DWELL = range(5)
-"""Columns of a waypoint, (N, ROUTE, 5) float64."""
+SEQ, TO_X, TO_Y, ACTION, DWELL, MAX_SPEED = range(6)
+"""Columns of a waypoint, (N, ROUTE, WAYPOINT) float64."""
+WAYPOINT = 6
 ROUTE = 64
 IDLE, MOVING, ACTING, STOPPED, CHARGING = range(5)
 """Modes, as sim.fleet names them."""
@@ -212,7 +213,7 @@ def step(  # type: ignore[no-untyped-def]
     foreign, corners_of, middle, robot_like, done,
 ):  # fmt: skip
     """Advance everybody by dt seconds. limits (8,): speed, acceleration, braking, turning, reversing, scanner gap,
-    seconds in a battery (driving), share of that drain while standing, seconds to charge it; route (N, ROUTE, 5) with
+    seconds in a battery (driving), share of that drain while standing, seconds to charge it; route (N, ROUTE, WAYPOINT) with
     the next waypoint at first (N,) and count (N,) of them. done (N,): sequence id of the action that was completed, or
     -1."""
     idle_share, battery_s = limits[7], limits[6]
@@ -292,7 +293,7 @@ def _drive(  # type: ignore[no-untyped-def]
         state, i, state[i, X], state[i, Y], state[i, YAW], cols, rows, head, after, foreign, corners_of, middle,
         robot_like,
     ) - limits[5]  # fmt: skip
-    allowed = math.sqrt(2 * limits[1] * _run(state, i, route, first, count))
+    allowed = _allowed(state, i, route, first, count, limits[1])
     safe = math.sqrt(2 * limits[2] * max(0.0, room))
     want = min(limits[0] * state[i, PACE], state[i, SPEED] + limits[1] * dt, allowed, safe)
     slowest = max(0.0, state[i, SPEED] - limits[2] * dt)
@@ -302,9 +303,9 @@ def _drive(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _run(state, i, route, first, count):  # type: ignore[no-untyped-def]
-    """Length of the straight, action-free run ahead."""
-    x, y, total = state[i, X], state[i, Y], 0.0
+def _allowed(state, i, route, first, count, accel):  # type: ignore[no-untyped-def]
+    """To come to rest at the end of the straight, action-free run ahead, and to be as slow as is said where it is said."""
+    x, y, total, allowed = state[i, X], state[i, Y], 0.0, math.inf
     for k in range(first[i], first[i] + count[i]):
         dx, dy = route[i, k, TO_X] - x, route[i, k, TO_Y] - y
         length = math.hypot(dx, dy)
@@ -312,8 +313,11 @@ def _run(state, i, route, first, count):  # type: ignore[no-untyped-def]
             length > ARRIVED_M and abs(wrap(math.atan2(dy, dx) - state[i, YAW])) > 2 * ALIGNED_RAD
         ):
             break
+        most = route[i, k, MAX_SPEED]
+        if most > 0.0:
+            allowed = min(allowed, math.sqrt(2 * accel * (total + most * most / (2 * accel))))
         total, x, y = total + length, route[i, k, TO_X], route[i, k, TO_Y]
-    return total
+    return min(allowed, math.sqrt(2 * accel * total))
 
 
 @njit(cache=True)

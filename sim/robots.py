@@ -236,7 +236,7 @@ class SimRobot:
         """Along the straight run of released waypoints ahead."""
         gap = world.gap_ahead(self.id, self.pose, False) - self.config.scanner_gap_m
         accel = self._accel_mps2
-        allowed = math.sqrt(2 * accel * self._run_m())
+        allowed = self._allowed_mps(accel)
         safe = math.sqrt(2 * self.config.brake_mps2 * max(0.0, gap))
         faster = self.speed_mps + accel * dt_s
         want = min(self._top_mps * self._pace, faster, allowed, safe)
@@ -245,9 +245,9 @@ class SimRobot:
         self.mode = RobotMode.STOPPED if safe < 0.05 else RobotMode.MOVING
         self._advance(self.speed_mps * dt_s)
 
-    def _run_m(self) -> float:
-        """Length of the straight, action-free run ahead."""
-        x, y, total = self.pose.x_m, self.pose.y_m, 0.0
+    def _allowed_mps(self, accel_mps2: float) -> float:
+        """To come to rest at the end of the straight, action-free run ahead, and to be as slow as is said where it is said."""
+        x, y, total, allowed = self.pose.x_m, self.pose.y_m, 0.0, math.inf
         for w in self.route:
             length = math.hypot(w.x_m - x, w.y_m - y)
             if w.action or (
@@ -255,8 +255,11 @@ class SimRobot:
                 and abs(wrap_angle(math.atan2(w.y_m - y, w.x_m - x) - self.pose.yaw_rad)) > 2 * ALIGNED_RAD
             ):
                 break
+            if w.max_speed_mps > 0.0:
+                further = total + w.max_speed_mps * w.max_speed_mps / (2 * accel_mps2)
+                allowed = min(allowed, math.sqrt(2 * accel_mps2 * further))
             total, x, y = total + length, w.x_m, w.y_m
-        return total
+        return min(allowed, math.sqrt(2 * accel_mps2 * total))
 
     def _advance(self, left_m: float) -> None:
         while self.route and not self.route[0].action:

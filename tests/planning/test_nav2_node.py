@@ -11,6 +11,7 @@ import pytest
 import rclpy
 from geometry_msgs.msg import TransformStamped
 from nav2_msgs.action import NavigateThroughPoses
+from nav2_msgs.msg import SpeedLimit
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -42,6 +43,9 @@ class SmallNav2(Node):
         self._ahead: list[tuple[float, float]] = []
         self._current: tuple[Any, Future] | None = None
         self._tf = self.create_publisher(TFMessage, "/tf", 10)
+        self.limit = 0.0
+        self.speeds: list[tuple[float, float]] = []
+        self.create_subscription(SpeedLimit, "speed_limit", self.on_limit, 10)
         self.server = ActionServer(
             self, NavigateThroughPoses, "navigate_through_poses", self.execute,
             goal_callback=lambda _: GoalResponse.REJECT if self.rejects else GoalResponse.ACCEPT,
@@ -51,6 +55,10 @@ class SmallNav2(Node):
     @property
     def busy(self) -> bool:
         return self._current is not None
+
+    def on_limit(self, msg: Any) -> None:
+        assert not msg.percentage
+        self.limit = msg.speed_limit
 
     def accept(self, handle: Any) -> None:
         self.end("aborted")  # preempted
@@ -87,7 +95,9 @@ class SmallNav2(Node):
 
     def _drive(self) -> None:
         assert self._current is not None
-        left = self.speed * TICK_S
+        speed = min(self.speed, self.limit or self.speed)
+        left = speed * TICK_S
+        self.speeds.append((self.x, speed))
         while self._ahead and left > 0:
             dx, dy = self._ahead[0][0] - self.x, self._ahead[0][1] - self.y
             length = math.hypot(dx, dy)
@@ -200,6 +210,18 @@ def test_released_cells_are_driven_reported_one_by_one_and_never_exceeded(floor:
     floor.run(2.0)
     assert floor.nav2["r0"].x == pytest.approx(3.0) and max(x for x, _ in floor.nav2["r0"].track) <= 3.0 + 1e-9
     assert floor.bench.reports["r0"].mode is RobotMode.IDLE
+
+
+def test_nav2_is_told_how_fast_it_may_drive_and_when_that_is_over(floor: Floor) -> None:
+    floor.run(1.0)
+    floor.release("r0", *(Waypoint(k, float(k + 1), 0.0, k, max_speed_mps=0.4 if 2 <= k < 4 else 0.0) for k in range(8)))
+    floor.run(30.0, lambda: bool(floor.bench.reports) and floor.bench.reports["r0"].reached_seq == 7)
+    nav2 = floor.nav2["r0"]
+    assert nav2.x == pytest.approx(8.0) and nav2.limit == 0.0
+    reached_m = floor.adapters["r0"].follower.config.reached_m  # so near to a cell's centre the robot has got there
+    inside = [speed for x, speed in nav2.speeds if 2.0 < x < 4.0 - reached_m]
+    assert inside and max(inside) == pytest.approx(0.4)
+    assert max(speed for x, speed in nav2.speeds if x < 0.9) == max(speed for x, speed in nav2.speeds if x > 5.5) == nav2.speed > 0.4
 
 
 def test_more_cells_preempt_the_goal_and_the_robot_does_not_stop_between(floor: Floor) -> None:

@@ -162,6 +162,28 @@ def test_nobody_enters_a_zone_while_it_is_shut() -> None:
     assert inside and min(inside) >= 60.0
 
 
+def test_routes_say_how_fast_a_robot_may_drive_where_and_when() -> None:
+    """Robots that are driven through a slow zone are told its limit on every move that touches it, while it holds."""
+    zone = Zone("people", "slow", ((0.0, 4.0), (22.0, 4.0), (22.0, 12.0), (0.0, 12.0)), 0.4, from_s=20.0, to_s=1e6)
+    site = ring((zone,))
+    slow = set(np.flatnonzero(site.zone_cells(zone)).tolist())
+    store = MemoryStore()
+    for k in range(4):
+        store.submit(Order(f"o{k}", (OrderLine("s", pick_from="f"),)), 0)
+    floor = Rehearsal(site, {"r0": int(np.flatnonzero(site.free.ravel())[0])}, 1.5)
+    planner, told = Planner(site, store, PlannerConfig(), 1), {}
+    while store.open_count() and floor.ticks < 600:
+        now_s, plan = floor.now_ns / 1e9, planner.step(floor.world(), floor.now_ns)
+        for move, before in ((w, c) for r in plan.robots for w, c in zip(r.released, [-1, *[w.cell for w in r.released]], strict=False)):
+            if not move.action and move.seq not in told:
+                told[move.seq] = now_s, before, move.cell, move.max_speed_mps
+        floor.obey(plan)
+        floor.tick()
+    assert store.open_count() == 0
+    limits = [(most, now_s >= 20.0 and not slow.isdisjoint((before, cell))) for now_s, before, cell, most in told.values() if before >= 0]
+    assert {most for most, holds in limits if holds} == {0.4} and {most for most, holds in limits if not holds} == {0.0}
+
+
 def test_large_fleets_drive_one_way_and_finish() -> None:
     robots = LARGE_FLEET + 5
     faces, stations = HALL.of_kind("pick_face"), HALL.of_kind("station")

@@ -50,7 +50,8 @@ def random_way(world: SimWorld, robot: str, rng: np.random.Generator, length: in
         width = world.site.width
         near = [c for c in (cell - 1, cell + 1, cell - width, cell + width) if world.site.free.flat[c]]
         cell = int(rng.choice(near))
-        out.append(Waypoint(seq, *world.site.centre(cell), cell))
+        most = (0.0, 0.0, 0.25, 0.6)[(cell + seq) % 4]
+        out.append(Waypoint(seq, *world.site.centre(cell), cell, max_speed_mps=most))
     return out
 
 

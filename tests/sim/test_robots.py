@@ -68,6 +68,20 @@ def test_a_laden_robot_gathers_speed_more_slowly_and_an_overladen_one_creeps() -
     assert over == pytest.approx(20 / config.reverse_mps, abs=2.0)
 
 
+@pytest.mark.parametrize("most", [0.3, 1.0])
+def test_a_robot_is_slow_where_it_is_told_to_be_and_nowhere_else(most: float) -> None:
+    """It has slowed down when it gets there, and is as fast as ever elsewhere."""
+    robot = _robot(RobotConfig())
+    robot.set_route(0, [Waypoint(k, float(k + 1), 0.0, k + 1, max_speed_mps=most if 8 <= k < 12 else 0.0) for k in range(20)])
+    inside, outside = [], []
+    while robot.route:
+        before = robot.pose.x_m
+        robot.step(0.05, _Open())
+        (inside if 8.0 < before and robot.pose.x_m <= 12.0 else outside).append(robot.speed_mps)
+    assert max(inside) == pytest.approx(most, abs=0.01) and np.mean(inside) > 0.9 * most
+    assert max(outside) == pytest.approx(RobotConfig().speed_mps)
+
+
 def test_charging_slows_above_the_bend_and_ends() -> None:
     straight, bent = RobotConfig(charge_s=600.0), RobotConfig(charge_s=600.0, taper_from=0.8)
 
