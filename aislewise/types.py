@@ -310,7 +310,8 @@ class OrderState(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class OrderLine:
-    """Move `quantity` loads from a pick face (by place id or by SKU, exactly one) to a station.
+    """Move `quantity` loads from a pick face (by place id or by SKU, exactly one) to a station. weight_kg, volume_l: of one
+    load, 0 = it does not matter.
 
     pick_at: (x_m, y_m) in `map` instead of a place, for objects found by an instruction;
     object_id then names the tracked object.
@@ -322,6 +323,8 @@ class OrderLine:
     quantity: int = 1
     pick_at: tuple[float, float] | None = None
     object_id: str = ""
+    weight_kg: float = 0.0
+    volume_l: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

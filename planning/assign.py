@@ -92,9 +92,11 @@ class _Ends:
     def __init__(self, problem: RoutingProblem, routes: list[list[int]]) -> None:
         self._problem = problem
         count = len(problem.vehicles)
-        self._room = np.array([v.room for v in problem.vehicles], np.int64)
+        self._room = np.array([v.rooms for v in problem.vehicles], np.int64).reshape(-1, 3)
+        self._amounts = np.array([(h.size, *h.bulk) for h in problem.hauls], np.int64).reshape(-1, 3)
         self._battery = np.array([v.battery_ds for v in problem.vehicles], np.int64)
-        self._node, self._time, self._carried = (np.zeros(count, np.int64) for _ in range(3))
+        self._node, self._time = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        self._carried = np.zeros((count, 3), np.int64)
         for v, route in enumerate(routes):
             self.read(v, route)
 
@@ -103,18 +105,22 @@ class _Ends:
         vehicle = self._problem.vehicles[v]
         self._node[v] = route[-1] if route else v
         self._time[v] = vehicle.ready_ds + _length(self._problem, [v, *route])
-        self._carried[v] = vehicle.carried + self._change(route)
+        self._carried[v] = vehicle.on_board + self._change(route)
 
-    def _change(self, nodes: list[int]) -> int:
-        hauls = self._problem.hauls
-        return sum(-hauls[j].size if drop else hauls[j].size for j, drop in map(self._problem.haul_of, nodes))
+    def _change(self, nodes: list[int]) -> I64:
+        """(3,) of loads, grams and millilitres on board."""
+        out = np.zeros(3, np.int64)
+        for j, drop in map(self._problem.haul_of, nodes):
+            out += -self._amounts[j] if drop else self._amounts[j]
+        return out
 
     def append_costs(self, hauls: list[int]) -> I64:
         """(V,) cost of appending a group to each vehicle's route."""
         problem = self._problem
         chain, item = problem.stops(hauls), problem.hauls[hauls[0]]
         inner = _length(problem, chain)
-        largest = max((problem.hauls[j].size for j in hauls if problem.hauls[j].pick_cell >= 0), default=0)
+        picked = [j for j in hauls if problem.hauls[j].pick_cell >= 0]
+        largest = self._amounts[picked].max(axis=0, initial=0)
         first = problem.leg_ds[self._node, chain[0]]
         start = self._time + first
         end = start + inner
@@ -125,7 +131,7 @@ class _Ends:
         )  # fmt: skip
         may = np.zeros(len(costs), np.bool_)
         may[list(item.vehicles)] = True
-        may &= (first + inner < FAR) & (self._carried + self._change(chain) + largest <= self._room)
+        may &= (first + inner < FAR) & (self._carried + self._change(chain) + largest <= self._room).all(axis=1)
         costs[~may] = FORBIDDEN
         return costs
 

@@ -16,6 +16,8 @@ class PlannerConfig:
     # Robots
     speed_mps: float = setting(1.5, "driving speed that plans count on, m/s", low=0.05, high=5.0)
     capacity: int = setting(2, "loads on board at once", low=1, high=16, live=False)
+    payload_kg: float = setting(0.0, "mass on board at once, kg; 0 = no limit", low=0.0, high=1e6, live=False)
+    volume_l: float = setting(0.0, "volume on board at once, l; 0 = no limit", low=0.0, high=1e7, live=False)
     pick_s: float = setting(4.0, "dwell of one pick, s", low=0.0, high=600.0)
     drop_s: float = setting(4.0, "dwell of one drop, s", low=0.0, high=600.0)
     charge_below: float = setting(0.3, "a robot charges when its battery (0 to 1) falls under this", low=0.0, high=0.9)

@@ -14,7 +14,7 @@ from aislewise.types import Decision, TaskKind
 from planning.assign import complete
 from planning.config import PlannerConfig
 from planning.distance import DistanceTables
-from planning.ledger import Job
+from planning.ledger import Job, bulk_room
 from planning.offers import Candidate, Offers, renumbered
 from planning.routing import FAR, Haul, Routes, RoutingProblem, Vehicle, drive_legs
 from planning.sequence import improve
@@ -159,18 +159,18 @@ class Dispatcher:
         self,
         candidates: Sequence[Candidate],
         window: Mapping[str, list[Haul]],
-        carried: Mapping[str, int],
+        carried: Mapping[str, tuple[int, int, int]],
         tables: DistanceTables,
         stretch: float,
     ) -> RoutingProblem:
-        config = self._config
+        config, nothing, room = self._config, (0, 0, 0), bulk_room(self._config)
         hauls = tuple(haul for items in window.values() for haul in items)
         vehicles = tuple(
             Vehicle(
-                c.robot, c.cell, round(c.ready_s * DS), config.capacity, carried.get(c.robot, 0),
-                max(0, round((c.battery - config.charge_below / 2) * config.range_s * DS)),
+                c.robot, c.cell, round(c.ready_s * DS), config.capacity, loads,
+                max(0, round((c.battery - config.charge_below / 2) * config.range_s * DS)), room, (grams, millilitres),
             )
-            for c in candidates
+            for c in candidates for loads, grams, millilitres in (carried.get(c.robot, nothing),)
         )  # fmt: skip
         stops = [cell for haul in hauls for cell in (haul.pick_cell, haul.drop_cell)]
         pool, slots = tables.rows([-1] * len(vehicles) + stops)

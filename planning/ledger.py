@@ -10,6 +10,7 @@ shelf to take them back; it then ends as CANCELLED, with the number of loads in 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,11 +21,12 @@ import numpy as np
 
 from aislewise.errors import AislewiseError, InputError, StateError, UnreachableError
 from aislewise.sitemap import SiteMap
-from aislewise.types import Order, OrderRecord, OrderState, RobotInfo
+from aislewise.types import Order, OrderLine, OrderRecord, OrderState, RobotInfo
 from planning.config import PlannerConfig
 from planning.distance import connectivity
 from planning.journal import Explain, Journal
 from planning.orders import OPEN_STATES
+from planning.routing import NO_BULK, NO_LIMIT, Bulk
 from planning.sqlite import StoreError
 from planning.store import OrderStore
 
@@ -49,6 +51,18 @@ class LoadState(Enum):
     DELIVERED = "delivered"
 
 
+def bulk_of(line: OrderLine, loads: int) -> Bulk:
+    """Grams and millilitres of so many loads of a line, rounded up."""
+    grams, millilitres = (math.ceil(1000 * each * loads - 1e-6) for each in (line.weight_kg, line.volume_l))
+    return grams, millilitres
+
+
+def bulk_room(config: PlannerConfig) -> Bulk:
+    """Grams and millilitres that a robot can carry."""
+    grams, millilitres = (math.floor(1000 * most + 1e-6) if most else NO_LIMIT for most in (config.payload_kg, config.volume_l))
+    return grams, millilitres
+
+
 Drops = dict[int, tuple[str, int]]
 ON_BOARD = (LoadState.COMMITTED, LoadState.ABOARD, LoadState.DROPPING)
 
@@ -57,7 +71,7 @@ ON_BOARD = (LoadState.COMMITTED, LoadState.ABOARD, LoadState.DROPPING)
 class Load:
     """What is picked in one go: one line, or as much of it as a robot carries.
 
-    pick_cells: where a robot may stand to pick, best first. robot: who has it or had it on board. index: its number
+    bulk: its grams and millilitres in all. pick_cells: where a robot may stand to pick, best first. robot: who has it or had it on board. index: its number
     among the loads of its order, the same after a restart."""
 
     id: int
@@ -72,6 +86,7 @@ class Load:
     state: LoadState = LoadState.WAITING
     robot: str = ""
     index: int = 0
+    bulk: Bulk = NO_BULK
 
     @property
     def action_id(self) -> str:
@@ -228,17 +243,29 @@ class Ledger:
             left = line.quantity
             if left < 1:
                 raise InputError(f"lines[{i}].quantity", f"{left}", "at least 1")
+            most = self._most_at_once(line, f"lines[{i}]")
             while left > 0:
-                size = min(left, self.config.capacity)
+                size = min(left, most)
                 left -= size
                 loads.append(
                     Load(
                         self._next_load, order, i, size, cells, station.cell, face, station.id, line.object_id,
-                        index=len(loads),
+                        index=len(loads), bulk=bulk_of(line, size),
                     )
                 )
                 self._next_load += 1
         return loads
+
+    def _most_at_once(self, line: OrderLine, where: str) -> int:
+        """Loads of a line that a robot can carry in one go."""
+        config = self.config
+        for name, limit in (("weight_kg", config.payload_kg), ("volume_l", config.volume_l)):
+            if limit and getattr(line, name) > limit:
+                raise InputError(f"{where}.{name}", f"{getattr(line, name):g}", f"at most {limit:g}: what a robot can carry")
+        most, room = config.capacity, bulk_room(config)
+        while most > 1 and any(b > r for b, r in zip(bulk_of(line, most), room, strict=True)):
+            most -= 1
+        return most
 
     def _cells_round(self, xy: tuple[float, float]) -> tuple[int, ...]:
         """Open cells to serve an object at `xy` from, nearest first; not the one it stands in."""

@@ -30,11 +30,11 @@ class Candidate:
 
 class Orders(NamedTuple):
     """hauls: of each order that some robot can serve. waiting: why the others wait, and whether because they cannot be
-    reached. carried: what robots have on board, or will have once what is released to them is done."""
+    reached. carried: loads, grams and millilitres that robots have on board, or will have once what is released to them is done."""
 
     hauls: dict[str, list[Haul]]
     waiting: dict[str, tuple[str, bool]]
-    carried: dict[str, int]
+    carried: dict[str, tuple[int, int, int]]
 
 
 class Offers:
@@ -57,14 +57,15 @@ class Offers:
         """weight_due: weight and due time, ds from now, of an order's hauls."""
         hauls: dict[str, list[Haul]] = {}
         waiting: dict[str, tuple[str, bool]] = {}
-        carried: dict[str, int] = {}
+        carried: dict[str, tuple[int, int, int]] = {}
         for number, (order_id, job) in enumerate(jobs.items()):
             mine, reason = [], ""
             weight, due = weight_due(job)
             for load in job.loads:
                 if load.state in OPEN:
                     if load.state is not LoadState.WAITING:
-                        carried[load.robot] = carried.get(load.robot, 0) + load.size
+                        loads, grams, millilitres = carried.get(load.robot, (0, 0, 0))
+                        carried[load.robot] = loads + load.size, grams + load.bulk[0], millilitres + load.bulk[1]
                     haul, cause = self._haul(number, job, load, weight, due)
                     reason = reason or cause
                     mine += [haul] if haul else []
@@ -94,7 +95,7 @@ class Offers:
                 cell = load.pick_cells[0]
                 cause = f"by {self._why(cell)}" if self._standing[cell] else "is cut off"
                 return None, f"BLOCKED: {load.pick_place or 'the object'} {cause}"
-        return Haul(load.id, group, pick, drop, load.size, weight, due, near), ""
+        return Haul(load.id, group, pick, drop, load.size, weight, due, near, load.bulk), ""
 
     def _who(self, load: Load, drop: int, owner: str, need: str) -> tuple[frozenset[int], str]:
         """Who may bring a load there, or why nobody."""

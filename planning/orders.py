@@ -19,6 +19,7 @@ from aislewise.types import Order, OrderLine, OrderRecord, OrderState
 MAX_ID_LEN = 64
 MAX_LINES = 64
 MAX_QUANTITY = 1000
+MAX_WEIGHT_KG, MAX_VOLUME_L = 100_000.0, 1_000_000.0  # of one load
 MAX_PRIORITY = 1000
 MAX_STAMP_NS = 2**62
 PICK_REACH_CELLS = 2.0
@@ -141,6 +142,10 @@ def check_shape(order: Order) -> None:
 def _check_line(line: OrderLine, where: str) -> None:
     check_id(line.deliver_to, f"{where}.deliver_to")
     _check_int(line.quantity, f"{where}.quantity", 1, MAX_QUANTITY)
+    for name, most in (("weight_kg", MAX_WEIGHT_KG), ("volume_l", MAX_VOLUME_L)):
+        value = getattr(line, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= most:
+            raise InputError(f"{where}.{name}", f"{value!r}", f"0 to {most:g}")
     for name in ("pick_from", "sku", "object_id"):
         if getattr(line, name):
             check_id(getattr(line, name), f"{where}.{name}")

@@ -105,7 +105,10 @@ class Planner:
     def reconfigure(self, config: PlannerConfig) -> None:
         """Other settings from the next step on; those that loads and waiting places rest on stay as they are."""
         kept = self.config
-        config = replace(config, capacity=kept.capacity, queue_gap=kept.queue_gap, replanning=kept.replanning)
+        config = replace(
+            config, capacity=kept.capacity, payload_kg=kept.payload_kg, volume_l=kept.volume_l, queue_gap=kept.queue_gap,
+            replanning=kept.replanning,
+        )  # fmt: skip
         self.config, self._abilities, self._stale = config, config.abilities(), True
         self._ledger.config = self._fleet.config = self._obstacles.config = self._power.config = config
         self._fleet.graph.lookahead = config.lookahead

@@ -87,6 +87,8 @@ class LineBody(Struct, forbid_unknown_fields=True, omit_defaults=True):
     quantity: int = 1
     pick_at: tuple[float, float] | None = None
     object_id: str = ""
+    weight_kg: float = 0.0
+    volume_l: float = 0.0
 
 
 class OrderBody(Struct, forbid_unknown_fields=True, omit_defaults=True):

@@ -27,11 +27,18 @@ LATE_COST = 20  # per ds late and unit of weight, against 1 per ds of waiting
 FLAT_COST = 20  # per ds driven beyond what the battery holds
 LEFT_OUT_COST = 10**10  # of leaving a load out
 
+Bulk = tuple[int, int]
+"""Grams and millilitres."""
+NO_BULK: Bulk = (0, 0)
+NO_LIMIT = 1 << 40
+NO_BULK_LIMIT: Bulk = (NO_LIMIT, NO_LIMIT)
+
 
 @dataclass(frozen=True, slots=True)
 class Vehicle:
     """A robot from where and when its present commitment ends. room: loads it can carry in all;
-    carried: sizes of all that is on board, droppable or not; battery_ds: work left in its battery."""
+    carried: sizes of all that is on board, droppable or not; battery_ds: work left in its battery. room_bulk,
+    carried_bulk: the same of mass and volume."""
 
     robot: str
     cell: int
@@ -39,6 +46,18 @@ class Vehicle:
     room: int
     carried: int
     battery_ds: int
+    room_bulk: Bulk = NO_BULK_LIMIT
+    carried_bulk: Bulk = NO_BULK
+
+    @property
+    def rooms(self) -> tuple[int, ...]:
+        """Loads, grams, millilitres."""
+        return (self.room, *self.room_bulk)
+
+    @property
+    def on_board(self) -> tuple[int, ...]:
+        """Loads, grams, millilitres."""
+        return (self.carried, *self.carried_bulk)
 
 
 class Haul(NamedTuple):
@@ -53,6 +72,7 @@ class Haul(NamedTuple):
     weight: int
     due_ds: int
     vehicles: frozenset[int]
+    bulk: Bulk = NO_BULK
 
 
 @dataclass(frozen=True)
@@ -127,13 +147,12 @@ class RoutingProblem:
         gone: set[int] = set()
         while True:
             kept = tuple(n for n in route if self.hauls[self.haul_of(n)[0]].group not in gone)
-            at, carried, wrong = vehicle, self.vehicles[vehicle].carried, -1
+            at, carried, wrong = vehicle, list(self.vehicles[vehicle].on_board), -1
             picked: set[int] = set()
             for node in kept:
                 j, drop = self.haul_of(node)
                 haul = self.hauls[j]
-                carried += -haul.size if drop else haul.size
-                full = carried > self.vehicles[vehicle].room and not drop
+                full = not self.put(carried, haul, drop, self.vehicles[vehicle])
                 unpicked = drop and haul.pick_cell >= 0 and j not in picked
                 if full or unpicked or vehicle not in haul.vehicles or self.leg_ds[at, node] >= FAR:
                     wrong = haul.group
@@ -144,12 +163,21 @@ class RoutingProblem:
                 return kept
             gone.add(wrong)
 
+    @staticmethod
+    def put(carried: list[int], haul: Haul, drop: int, vehicle: Vehicle) -> bool:
+        """Put a load on board or take it off; False if there was no room for it."""
+        fits = True
+        for k, amount in enumerate((haul.size, *haul.bulk)):
+            carried[k] += -amount if drop else amount
+            fits &= bool(drop) or amount == 0 or carried[k] <= vehicle.rooms[k]
+        return fits
+
     def valid(self, routes: Routes) -> bool:
         """Every visit allowed, drops behind picks on one vehicle and in order, capacity kept."""
         seen: set[int] = set()
-        first, hauls = len(self.vehicles), self.hauls
+        first, hauls, bulky = len(self.vehicles), self.hauls, any(haul.bulk != NO_BULK for haul in self.hauls)
         for v, route in enumerate(routes):
-            room, carried, mine, last_drop = self.vehicles[v].room, self.vehicles[v].carried, set(), dict[int, int]()
+            vehicle, carried, mine, last_drop = self.vehicles[v], list(self.vehicles[v].on_board), set(), dict[int, int]()
             for node in route:
                 j = (node - first) >> 1
                 haul, drop = hauls[j], (node - first) & 1
@@ -158,11 +186,13 @@ class RoutingProblem:
                 if drop:
                     if (haul.pick_cell >= 0 and node - 1 not in mine) or last_drop.get(haul.group, -1) > j:
                         return False
-                    carried -= haul.size
                     last_drop[haul.group] = j
-                else:
-                    carried += haul.size
-                    if carried > room:
+                if bulky:
+                    if not self.put(carried, haul, drop, vehicle):
+                        return False
+                else:  # the same, as most sites count loads alone
+                    carried[0] += -haul.size if drop else haul.size
+                    if carried[0] > vehicle.room and not drop:
                         return False
                 mine.add(node)
             if any(node & 1 == first & 1 and node + 1 not in mine for node in mine) or not seen.isdisjoint(mine):

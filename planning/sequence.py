@@ -96,17 +96,21 @@ class _Model:
             self.time.SetCumulVarSoftUpperBound(self.routing.End(v), vehicle.battery_ds, FLAT_COST)
 
     def _capacity(self) -> None:
-        change = [0] * len(self.nodes)
-        for j, haul in enumerate(self.problem.hauls):
-            for node, sign in ((self.problem.pick(j), 1), (self.problem.pick(j) + 1, -1)):
-                if node in self._at:
-                    change[self._at[node]] = sign * haul.size
-        transit = self.routing.RegisterUnaryTransitVector(change)
-        rooms = [max(v.room, v.carried) for v in self.problem.vehicles]
-        self.routing.AddDimensionWithVehicleCapacity(transit, 0, rooms, False, "load")
-        load = self.routing.GetDimensionOrDie("load")
-        for v, vehicle in enumerate(self.problem.vehicles):
-            load.CumulVar(self.routing.Start(v)).SetValue(vehicle.carried)
+        for k, name in enumerate(("load", "mass", "volume")):
+            amounts = [(haul.size, *haul.bulk)[k] for haul in self.problem.hauls]
+            if k and not any(amounts):
+                continue
+            change = [0] * len(self.nodes)
+            for j, amount in enumerate(amounts):
+                for node, sign in ((self.problem.pick(j), 1), (self.problem.pick(j) + 1, -1)):
+                    if node in self._at:
+                        change[self._at[node]] = sign * amount
+            transit = self.routing.RegisterUnaryTransitVector(change)
+            rooms = [max(v.rooms[k], v.on_board[k]) for v in self.problem.vehicles]
+            self.routing.AddDimensionWithVehicleCapacity(transit, 0, rooms, False, name)
+            load = self.routing.GetDimensionOrDie(name)
+            for v, vehicle in enumerate(self.problem.vehicles):
+                load.CumulVar(self.routing.Start(v)).SetValue(vehicle.on_board[k])
 
     def _haul(self, j: int) -> None:
         haul, solver = self.problem.hauls[j], self.routing.solver()

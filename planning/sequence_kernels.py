@@ -36,12 +36,12 @@ class Data(NamedTuple):
     """What does not change. V vehicles, H hauls, G groups, N = V + 2 H nodes."""
 
     leg: I32  # (N, N) ds from column to row: of planning.routing the transpose, so that ways to one node lie together
-    size: I64  # (N,) change of what is carried
+    size: I64  # (N, R) change of what is carried, by its loads, or by loads, grams and millilitres
     slope: I64  # (N,) cost of a ds after `bound`
     bound: I64  # (N,)
     ready: I64  # (V,)
-    room: I64  # (V,)
-    carried: I64  # (V,)
+    room: I64  # (V, R)
+    carried: I64  # (V, R)
     battery: I64  # (V,)
     flat: I64  # (1,) cost of a ds beyond it
     first: I64  # (G + 1,) where each group's hauls begin in `hauls`
@@ -70,7 +70,7 @@ class State(NamedTuple):
 class Scratch(NamedTuple):
     """Row V of the first three: a route being tried."""
 
-    at: I64  # (V + 1, 3, L + 1) time, cost and load before each node of a route
+    at: I64  # (V + 1, 2 + R, L + 1) time, cost and what is carried before each node of a route
     steep: I64  # (V + 1, L + 1) slopes of all that is late already, from each node to the end
     known: I64  # (V + 1) version of the route that the rows of a vehicle are of
     line: I64  # (L,) the route being tried
@@ -124,20 +124,33 @@ def route_cost(data: Data, vehicle: int, line: I64, count: int) -> int:
 @lean_kernel
 def _survey(data: Data, vehicle: int, line: I64, count: int, s: Scratch, row: int) -> None:
     """Fill the row of `at` and `steep` for a route."""
-    time, cost, load, steep = s.at[row, 0], s.at[row, 1], s.at[row, 2], s.steep[row]
+    time, cost, load, steep = s.at[row, 0], s.at[row, 1], s.at[row, 2:], s.steep[row]
     at = vehicle
-    time[0], cost[0], load[0] = data.ready[vehicle], 0, data.carried[vehicle]
+    time[0], cost[0] = data.ready[vehicle], 0
+    for r in range(len(load)):
+        load[r, 0] = data.carried[vehicle, r]
     for k in range(count):
         to = line[k]
         leg = data.leg[to, at]
         time[k + 1] = time[k] + leg
         cost[k + 1] = cost[k] + leg + data.slope[to] * max(0, time[k + 1] - data.bound[to])
-        load[k + 1] = load[k] + data.size[to]
+        for r in range(len(load)):
+            load[r, k + 1] = load[r, k] + data.size[to, r]
         at = to
     steep[count] = data.flat[0] if time[count] >= data.battery[vehicle] else 0
     for k in range(count - 1, -1, -1):
         to = line[k]
         steep[k] = steep[k + 1] + (data.slope[to] if time[k + 1] >= data.bound[to] else 0)
+
+
+@lean_kernel
+def _over(data: Data, vehicle: int, at: I64, k: int, more: int, node: int) -> bool:
+    """Whether what is carried before index k, and what is picked at node `more` as well, leaves no room for picking at `node`;
+    `more` may be the vehicle: nothing is picked there."""
+    for r in range(data.size.shape[1]):
+        if data.size[node, r] > 0 and at[2 + r, k] + data.size[more, r] > data.room[vehicle, r]:
+            return True
+    return False
 
 
 @lean_kernel
@@ -171,7 +184,7 @@ def _best_place(
     """(cost of the route with the haul in it, pick before index i, drop before index k of the route as it is); the drop not
     before index `low`. NONE if there is no place that costs less than `most`."""
     pick = len(data.ready) + 2 * haul
-    drop, size, room = pick + 1, data.size[pick], data.room[vehicle]
+    drop = pick + 1
     best, best_i, best_k = most, -1, -1
     if not data.has_pick[haul]:
         for k in range(low, count + 1):
@@ -179,7 +192,7 @@ def _best_place(
             cost = _try_drop(data, vehicle, line, count, at, steep, drop, k, here, at[0, k], at[1, k], best)
             if cost < best:
                 best, best_i, best_k = cost, k, k
-            if k < count and data.size[line[k]] > 0 and at[2, k + 1] > room:
+            if k < count and _over(data, vehicle, at, k + 1, vehicle, line[k]):
                 break  # what is picked there has room only once this is off
         return (best, best_i, best_k) if best_i >= 0 else (NONE, -1, -1)
     direct = data.leg[drop, pick]
@@ -188,13 +201,13 @@ def _best_place(
         leg = data.leg[pick, here]
         if at[1, i] >= best:
             break  # what comes before costs that much already
-        if leg >= FAR or at[2, i] + size > room:
+        if leg >= FAR or _over(data, vehicle, at, i, pick, pick):
             continue
         now = at[0, i] + leg
         cost = at[1, i] + leg + data.slope[pick] * max(0, now - data.bound[pick])
-        # Nobody comes sooner by a detour, but for what rounding takes off: what follows costs no less than without.
-        late = max(0, now + direct - data.bound[drop])
-        if cost + direct * (i == count) + data.slope[drop] * late + at[1, count] - at[1, i] - ROUNDING * (steep[i] + 1) >= best:
+        # Nobody comes sooner by a detour, but for what rounding takes off: the rest costs no less than without.
+        least = at[1, count] + cost - at[1, i] - leg + data.slope[drop] * max(0, now + direct - data.bound[drop])
+        if least + (leg + direct) * (i == count) - ROUNDING * (steep[i] + 1) >= best:
             continue
         here = pick
         for k in range(i, count + 1):
@@ -206,7 +219,7 @@ def _best_place(
                 break
             to = line[k]
             leg = data.leg[to, here]
-            if leg >= FAR or (data.size[to] > 0 and at[2, k + 1] + size > room):
+            if leg >= FAR or _over(data, vehicle, at, k + 1, pick, to):
                 break
             now += leg
             cost += leg + data.slope[to] * max(0, now - data.bound[to])

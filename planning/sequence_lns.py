@@ -37,7 +37,7 @@ class Search:
         self._state = _state(self._data, start)
         rows, length = len(problem.vehicles) + 1, self._state.node.shape[1]
         self._scratch = Scratch(
-            np.zeros((rows, 3, length + 1), np.int64), np.zeros((rows, length + 1), np.int64), np.full(rows, -1, np.int64),
+            np.zeros((rows, 2 + self._data.size.shape[1], length + 1), np.int64), np.zeros((rows, length + 1), np.int64), np.full(rows, -1, np.int64),
             np.zeros(length, np.int64),
         )  # fmt: skip
         self._rng = np.array([np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] | 1], np.uint64)
@@ -100,11 +100,13 @@ def warm_up() -> None:
 def _data(problem: RoutingProblem, groups: Mapping[int, list[int]], home: Mapping[int, int], moving_cost: int) -> Data:
     vehicles, hauls = problem.vehicles, problem.hauls
     count = len(vehicles)
-    sizes, weights, due = np.array([(h.size, h.weight, h.due_ds) for h in hauls], np.int64).reshape(-1, 3).T
+    weights, due = np.array([(h.weight, h.due_ds) for h in hauls], np.int64).reshape(-1, 2).T
+    amounts = np.array([(h.size, *h.bulk) for h in hauls], np.int64).reshape(-1, 3)
+    kinds = 3 if amounts[:, 1:].any() else 1
     nodes = count + 2 * len(hauls)
-    size, group = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
+    size, group = np.zeros((nodes, kinds), np.int64), np.zeros(nodes, np.int64)
     slope, bound = np.zeros(nodes, np.int64), np.zeros(nodes, np.int64)
-    size[count::2], size[count + 1 :: 2] = sizes, -sizes
+    size[count::2], size[count + 1 :: 2] = amounts[:, :kinds], -amounts[:, :kinds]
     slope[count::2], slope[count + 1 :: 2] = weights, np.where(due >= 0, LATE_COST * weights, weights)  # as soft_bound
     bound[count + 1 :: 2] = np.maximum(due, 0)
     group[:count] = -1
@@ -114,12 +116,16 @@ def _data(problem: RoutingProblem, groups: Mapping[int, list[int]], home: Mappin
     group[count + 1 :: 2] = group[count::2]
     return Data(
         np.ascontiguousarray(problem.leg_ds.T, np.int32), size, slope, bound,
-        np.array([v.ready_ds for v in vehicles], np.int64), np.array([v.room for v in vehicles], np.int64),
-        np.array([v.carried for v in vehicles], np.int64), np.array([v.battery_ds for v in vehicles], np.int64),
+        np.array([v.ready_ds for v in vehicles], np.int64), _kinds([v.rooms for v in vehicles], kinds),
+        _kinds([v.on_board for v in vehicles], kinds), np.array([v.battery_ds for v in vehicles], np.int64),
         np.array([FLAT_COST], np.int64), first, np.array(members, np.int64),
         np.array([h.pick_cell >= 0 for h in hauls], np.bool_), group, _allowed(problem, groups),
         np.array([home.get(g, -1) for g in groups], np.int64), np.array([moving_cost], np.int64),
     )  # fmt: skip
+
+
+def _kinds(amounts: list[tuple[int, ...]], kinds: int) -> NDArray[np.int64]:
+    return np.ascontiguousarray(np.array(amounts, np.int64).reshape(-1, 3)[:, :kinds])
 
 
 def _allowed(problem: RoutingProblem, groups: Mapping[int, list[int]]) -> NDArray[np.bool_]:

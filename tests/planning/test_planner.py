@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from aislewise.errors import InputError
 from aislewise.types import KeepOut, ObjectClass, Order, OrderLine, TaskKind, Waypoint
+from planning.ledger import ON_BOARD
 from planning.planner import Planner, PlannerConfig
 from planning.rehearsal import Rehearsal
 
@@ -49,6 +51,45 @@ def test_all_orders_are_delivered_and_no_two_robots_share_a_cell(make: Any, seed
     loop.run(4000)
     assert set(loop.states().values()) == {"DONE"}
     assert loop.floor.violations == []
+
+
+@settings(RELAXED, max_examples=4)
+@given(seed=st.integers(0, 10_000))
+def test_no_robot_ever_carries_more_than_it_may(make: Any, seed: int) -> None:
+    rng, site = np.random.default_rng(seed), make.site()
+    faces, stations = [p.id for p in site.of_kind("pick_face")], [p.id for p in site.of_kind("station")]
+    orders = [
+        make.order(f"o{i}", *[(faces[rng.integers(len(faces))], stations[rng.integers(2)]) for _ in range(2)], quantity=int(rng.integers(1, 4)))
+        for i in range(6)
+    ]  # fmt: skip
+    orders = [
+        replace(order, lines=tuple(
+            replace(line, weight_kg=float(rng.uniform(0, 10)), volume_l=float(rng.uniform(0, 40))) for line in order.lines
+        )) for order in orders
+    ]  # fmt: skip
+    loop = make.loop(site, [0, 4, 8], orders, capacity=4, payload_kg=15.0, volume_l=60.0, solution_limit=20, work_limit=3000)
+    line_of = {f"{order.order_id}:{k}": line for order in orders for k, line in enumerate(order.lines)}
+    most = np.zeros(3)
+    for _ in range(4000):
+        if not loop.store.open_count():
+            break
+        loop.step()
+        for robot in loop.floor.robots:
+            aboard = [load for load in loop.planner._ledger.loads.values() if load.robot == robot and load.state in ON_BOARD]
+            lines = [(load.size, line_of[load.action_id]) for load in aboard]
+            carried = [sum(n for n, _ in lines), sum(n * i.weight_kg for n, i in lines), sum(n * i.volume_l for n, i in lines)]
+            most = np.maximum(most, carried)
+    assert set(loop.states().values()) == {"DONE"}
+    assert (most <= [4, 15.0, 60.0]).all() and most[0] > 1
+
+
+def test_a_load_that_no_robot_can_carry_is_refused_with_the_limit(make: Any) -> None:
+    heavy = make.order("a", ("face-2-1", "station-2"))
+    heavy = replace(heavy, lines=(replace(heavy.lines[0], weight_kg=16.0),))
+    loop = make.loop(make.site(), [0], [heavy, make.order("b", ("face-2-1", "station-2"))], payload_kg=15.0)
+    loop.run(200)
+    assert loop.states() == {"a": "UNROUTABLE", "b": "DONE"}
+    assert loop.reasons()["a"] == "INVALID: lines[0].weight_kg: 16 (limit: at most 15: what a robot can carry)"
 
 
 @RELAXED

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from planning.assign import complete
 from planning.config import PlannerConfig
-from planning.routing import Haul, RoutingProblem, Vehicle, legs
+from planning.routing import NO_BULK, Haul, RoutingProblem, Vehicle, legs
 from planning.sequence import _Model, _parameters, improve
 
 QUICK = settings(max_examples=15, deadline=None, derandomize=True)
@@ -18,14 +18,14 @@ CONFIG = PlannerConfig(solution_limit=30, work_limit=5000)
 def random_problem(seed: int, robots: int, loads: int, aboard: int = 0) -> RoutingProblem:
     rng = np.random.default_rng(seed)
     vehicles = tuple(
-        Vehicle(f"r{v}", v, int(rng.integers(0, 50)), 2, int(v < aboard), int(rng.integers(500, 10**5)))
+        Vehicle(f"r{v}", v, int(rng.integers(0, 50)), 2, int(v < aboard), int(rng.integers(500, 10**5)), (3, 5))
         for v in range(robots)
     )
     hauls = tuple(
         Haul(
             j, j if j < aboard else 1000 + j // 2, -1 if j < aboard else j, j, 1, int(rng.integers(1, 5)),
             int(rng.integers(100, 3000)) if j % 2 else -1,
-            frozenset([j]) if j < aboard else frozenset(range(robots)),
+            frozenset([j]) if j < aboard else frozenset(range(robots)), (j % 3, 1) if seed % 2 and j >= aboard else NO_BULK,
         )
         for j in range(loads)
     )  # fmt: skip

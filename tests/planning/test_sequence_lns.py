@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planning.assign import complete
-from planning.routing import FAR, Haul, Routes, RoutingProblem, Vehicle, legs
+from planning.routing import FAR, NO_BULK, Haul, Routes, RoutingProblem, Vehicle, legs
 from planning.sequence_lns import Search
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
@@ -21,17 +21,22 @@ def random_problem(seed: int, robots: int, loads: int, *, single: bool = False) 
     rng = np.random.default_rng(seed)
     aboard = int(rng.integers(0, min(robots, loads) + 1))
     rooms = rng.integers(1, 4, robots)
+    bulky = rng.random() < 0.5
+    bulk = [(int(rng.integers(0, 4)), int(rng.integers(0, 6))) if bulky else NO_BULK for _ in range(loads)]
     vehicles = tuple(
-        Vehicle(f"r{v}", v, int(rng.integers(0, 50)), int(rooms[v]), int(v < aboard), int(rng.choice([300, 10**5])))
+        Vehicle(
+            f"r{v}", v, int(rng.integers(0, 50)), int(rooms[v]), int(v < aboard), int(rng.choice([300, 10**5])), (6, 9),
+            bulk[v] if v < aboard else NO_BULK,
+        )
         for v in range(robots)
-    )
+    )  # fmt: skip
     of = np.arange(1000, 1000 + loads) if single else np.sort(rng.integers(1000, 1000 + max(1, loads // 2), loads))
     able = {int(g): frozenset(v for v in range(robots) if rng.random() < 0.8) | {0} for g in of}
     hauls = tuple(
         Haul(
             j, j if j < aboard else int(of[j]), -1 if j < aboard else j, j, 1, int(rng.integers(1, 5)),
             int(rng.integers(100, 3000)) if rng.random() < 0.5 else -1,
-            frozenset([j]) if j < aboard else able[int(of[j])],
+            frozenset([j]) if j < aboard else able[int(of[j])], bulk[j],
         )
         for j in range(loads)
     )  # fmt: skip
