@@ -80,7 +80,6 @@ class Hall:
             )
         self.orders = self.ticks = self.charging = self.ran_empty = 0
         self.energy, self.lowest, self.cpu_s, self.longest_s = 0.0, 1.0, 0.0, 0.0
-        self.solvers: dict[str, int] = {}
 
     def run(self, hours: float) -> dict[str, Any]:
         every = max(1, round(ASSIGN_S / self.tick_s))
@@ -98,7 +97,7 @@ class Hall:
             "energy_per_100": self.energy * self.config.battery_s / 36.0 / max(1, self.orders),
             "chargers_used": self.charging / (ticks * len(self.chargers)),
             "left": sum(w.battery for w in self.walkers) / robots, "ran_empty": self.ran_empty,
-            "cpu_s": self.cpu_s, "longest_s": self.longest_s, "solvers": self.solvers,
+            "cpu_s": self.cpu_s, "longest_s": self.longest_s, "solvers": self.power.solvers,
         }  # fmt: skip
 
     def _assign(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,8 @@ class Roster:
         self.order: list[str] = []
         """Robots by when their turn begins."""
         self.solver, self.waits_s = "none", 0
+        self.won: Counter[str] = Counter()
+        """How many plans each solver found."""
         self.lag_s = 20.0
         """From when a robot at work is called until it drives, learnt."""
         self._made_s = -math.inf
@@ -128,6 +131,7 @@ class Roster:
 
     def _take(self, problem: Problem, plan: ChargePlan, cells: Sequence[int], now_s: float) -> None:
         self.solver = plan.solver
+        self.won[plan.solver] += 1
         self.turns = {}
         for visit in sorted(plan.visits, key=lambda v: (v.start_s, v.robot)):
             robot = problem.robots[visit.robot]

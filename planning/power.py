@@ -34,6 +34,11 @@ class Power:
         self.chargers: dict[str, int] = {}
         """Robot -> the charger's cell it is sent to; where robots take turns, the next one too may be on its way."""
 
+    @property
+    def solvers(self) -> dict[str, int]:
+        """Who found the charger plans so far, and how many."""
+        return dict(self._turns.roster.won) if self._turns is not None else {}
+
     def may_work(self, robot: Robot) -> bool:
         return robot.id not in self._low or not self._all
 
