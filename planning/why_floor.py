@@ -187,7 +187,9 @@ def cause(floor: Floor, body: Body) -> dict[str, Any]:
 
 def _idle(floor: Floor, body: Body) -> dict[str, Any]:
     if body.low:
-        holders = {floor.places.get(cell, ""): robot for robot, cell in floor.chargers.items()}
+        # Of two who are to have one in turn, who stands there now.
+        turns = sorted(floor.chargers.items(), key=lambda item: floor.bodies[item[0]].cell == item[1] if item[0] in floor.bodies else False)
+        holders = {floor.places.get(cell, ""): robot for robot, cell in turns}
         return {"code": "no_charger", "battery": body.info.battery, "holders": holders}
     if body.goal is not None and body.goal.cell != body.cell:
         return _ahead(floor, body, body.goal.cell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import sqlite3
 import threading
@@ -258,3 +259,17 @@ def test_it_may_be_asked_while_the_planner_steps(loop: Any) -> None:
     done.set()
     thread.join()
     assert not failed
+
+
+@pytest.mark.parametrize("there", ["r0", "r1"])
+def test_of_two_robots_for_one_charger_the_one_that_stands_there_is_named(loop: Any, there: str) -> None:
+    loop.step()
+    floor, site = loop.planner.floor, loop.site
+    cell = site.places["charger-1"].cell
+    bodies = dict(floor.bodies) | {"r2": floor.bodies["r2"]._replace(low=True, settles=False, plan=dataclasses.replace(floor.bodies["r2"].plan, tasks=()))}
+    bodies[there] = bodies[there]._replace(cell=cell)
+    other = "r0" if there == "r1" else "r1"
+    bodies[other] = bodies[other]._replace(cell=cell + 2)
+    crowded = dataclasses.replace(floor, bodies=bodies, chargers={"r0": cell, "r1": cell})
+    result = answer(loop.store, crowded, loop.floor.now_ns, "r2", False)
+    assert result.chain[0]["code"] == "no_charger" and result.chain[0]["holders"] == {"charger-1": there}
