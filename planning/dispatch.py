@@ -39,8 +39,7 @@ class Stop(NamedTuple):
 @dataclass(frozen=True)
 class Dispatch:
     """sequences: robot -> its stops. waiting: order id -> (why nobody serves it, whether because it
-    cannot be reached). solver: who answered: insertion (of
-    what is new), lns, routing, assignment or greedy."""
+    cannot be reached). solver: who answered: insertion (of what is new), lns, routing, assignment or greedy."""
 
     sequences: dict[str, tuple[Stop, ...]]
     waiting: dict[str, tuple[str, bool]]
