@@ -64,6 +64,7 @@ def step_alone(free: Bool, robots: int, goals: int, steps: int) -> dict[str, Any
     no_robot, no_cell = np.zeros(robots, np.bool_), np.zeros(free.size, np.bool_)
     urgency, waited = np.zeros(robots, np.int64), np.zeros(robots, np.int64)
     paths: I32 = np.empty((2, robots), np.int32)
+    own: I32 = np.zeros(robots, np.int32)
     rng, seconds, digest = seed_state(0), [], hashlib.sha256()
     for _ in range(WARM_STEPS + steps):
         errands.renew()
@@ -72,7 +73,7 @@ def step_alone(free: Bool, robots: int, goals: int, steps: int) -> dict[str, Any
         begin = time.perf_counter()
         pibt_run(
             tables.nbr, pool, rows, depth, heading, True, no_robot, no_robot, no_cell, False, urgency, waited,
-            sum(free.shape), paths, rng,
+            sum(free.shape), paths, rng, own,
         )  # fmt: skip
         seconds.append(time.perf_counter() - begin)
         errands.now = paths[1].copy()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,8 @@ class Violation:
     """kind: shape, start, goal, obstacle (a cell that is closed or off the map), jump (a move that is
     neither a wait nor to a cell that shares an edge), vertex (two in one cell), swap (two through one edge),
     following (into a cell that another is just leaving), rotation (round a closed ring in lockstep),
-    held (one cell held by two robots), lane (out of a cell in a direction that it may not be left in).
+    held (one cell held by two robots), lane (out of a cell in a direction that it may not be left in), rights (into a
+    cell that the robot may not enter).
     agents: indices or names; cell: where (-1 unknown); step: row of the plan, or place in the held cells."""
 
     kind: str
@@ -80,6 +82,52 @@ def check_lanes(leave: ArrayLike, paths: ArrayLike) -> list[Violation]:
     needed = np.select([step == 0, step == 1, step == width, step == -1, step == -width], [0, 1, 2, 4, 8], 0)
     wrong = (ways.ravel()[plan[:-1]] & needed) != needed
     return [Violation("lane", (agent,), int(plan[at, agent]), at + 1) for at, agent in np.argwhere(wrong)[:MAX_VIOLATIONS].tolist()]
+
+
+class Layer(Protocol):
+    """As of aislewise.lanes: codes (H, W), 0 = nothing is said, k = values[k - 1]."""
+
+    @property
+    def codes(self) -> NDArray[np.uint8]: ...
+
+
+class Names(Layer, Protocol):
+    @property
+    def values(self) -> Sequence[Collection[str]]: ...
+
+
+class Widths(Layer, Protocol):
+    @property
+    def values(self) -> Sequence[int]: ...
+
+
+def check_rights(
+    only: Names | None,
+    width_cells: Widths | None,
+    skills: Mapping[str, Collection[str]],
+    widths: Mapping[str, int],
+    ways: Mapping[str, ArrayLike],
+) -> list[Violation]:
+    """Robots that enter cells where they may not be. ways: robot -> the cells it is in one after the other; as long as it has
+    been in such cells from the first on, it is on its way out of where somebody put it.
+
+    only: which skills, one of them, a robot must have; width_cells: how wide it may be (aislewise.lanes.Lanes). skills: robot
+    -> names, none if not said; widths: robot -> cells, 1 if not said."""
+    found: list[Violation] = []
+    for robot, cells in ways.items():
+        way = np.asarray(cells, dtype=np.int64).ravel()
+        wrong = np.zeros(len(way), dtype=bool)
+        if only is not None:
+            mine = set(skills.get(robot, ()))
+            wrong |= np.array([False, *(mine.isdisjoint(names) for names in only.values)])[only.codes.ravel()[way]]
+        if width_cells is not None:
+            most = np.array([np.inf, *width_cells.values])[width_cells.codes.ravel()[way]]
+            wrong |= most < widths.get(robot, 1)
+        leaving = np.logical_and.accumulate(wrong)
+        found += [Violation("rights", (robot,), int(way[at]), at) for at in np.flatnonzero(wrong & ~leaving).tolist()]
+        if len(found) >= MAX_VIOLATIONS:
+            break
+    return found[:MAX_VIOLATIONS]
 
 
 def _off_grid(grid: NDArray[np.bool_], plan: NDArray[np.integer]) -> list[Violation]:

@@ -235,7 +235,10 @@ class DistanceTables:
     """Distances to goals, computed when first asked for and kept while there is room (least recently used
     goes first). `costs`: (H * W,) ints from 1 to MAX_COST of crossing each cell, None for one each: a
     distance is the sum over the cells on the way, with the first and without the goal. Cells are left any way,
-    or as `redirect` says. Where a few cells close or open, tables are repaired instead of computed anew."""
+    or as `redirect` says. Where a few cells close or open, tables are repaired instead of computed anew.
+
+    `nbr` (K * H * W, 4) may hold several floors, one after the other (planning.rights): the same cells, but other ways
+    between them. A goal has a table on each."""
 
     def __init__(self, free: Bool, costs: ArrayLike | None = None, max_bytes: int = 64 << 20) -> None:
         free = as_grid(free)
@@ -243,7 +246,7 @@ class DistanceTables:
         self._free = free.ravel()
         self._capacity = max(1, max_bytes // (4 * free.size))
         self._pool: I32 = np.empty((0, free.size), dtype=np.int32)
-        self._slot_of: OrderedDict[int, int] = OrderedDict()
+        self._slot_of: OrderedDict[int, int] = OrderedDict()  # by floor * cells + goal
         self._unused: list[int] = []
         self._cost = np.empty(0, dtype=np.int32)
         self._changes: deque[I32] = deque(maxlen=BEHIND)  # cells whose ways out changed, the last times
@@ -269,7 +272,7 @@ class DistanceTables:
 
     def redirect(self, nbr: I32, sources: I32) -> None:
         """Change where cells may be left to (`nbr`) and entered from (`sources`), both as of planning.lane_graph for
-        the same free cells; tables are dropped if that differs from before."""
+        the same free cells, on one floor or several; tables are dropped if that differs from before."""
         if not np.array_equal(nbr, self.nbr) or not np.array_equal(sources, self._sources):
             self.nbr, self._sources = nbr, sources
             self._drop()
@@ -280,13 +283,14 @@ class DistanceTables:
         free = as_grid(free)
         if free.size != self._free.size:
             raise InputError("free", f"{free.size} cells", f"{self._free.size} cells")
-        changed = np.flatnonzero((nbr != self.nbr).any(axis=1)).astype(np.int32)
+        same = nbr.shape == self.nbr.shape
+        changed = np.flatnonzero((nbr != self.nbr).any(axis=1)).astype(np.int32) if same else np.arange(len(nbr), dtype=np.int32)
         self._free, self.nbr, self._sources = free.ravel(), nbr, sources
         if not len(changed):
             return
-        for goal in [g for g in self._slot_of if not self._free[g]]:
-            self._unused.append(self._slot_of.pop(goal))
-        if len(changed) > free.size // MUCH:
+        for key in [k for k in self._slot_of if not self._free[k % free.size]]:
+            self._unused.append(self._slot_of.pop(key))
+        if not same or len(changed) > len(nbr) // MUCH:
             self._drop()
             return
         self._changes.append(changed)
@@ -297,56 +301,74 @@ class DistanceTables:
         self._slot_of.clear()
         self._changes.clear()
 
-    def _refresh(self, goals: Sequence[int]) -> None:
-        """Repair the tables of these goals, all of which are kept, as far as they are behind."""
-        late: dict[int, list[int]] = {}
-        for goal in goals:
-            behind = self._changed - self._seen[self._slot_of[goal]]
+    def _refresh(self, keys: Sequence[int]) -> None:
+        """Repair these tables, all of which are kept, as far as they are behind."""
+        late: dict[tuple[int, int], list[int]] = {}
+        for key in keys:
+            behind = self._changed - self._seen[self._slot_of[key]]
             if behind:
-                late.setdefault(behind, []).append(goal)
-        for behind, group in late.items():
-            slots, where = np.array([self._slot_of[g] for g in group], np.int32), np.array(group, np.int32)
+                late.setdefault((behind, key // self._free.size), []).append(key)
+        for (behind, floor), group in late.items():
+            slots = np.array([self._slot_of[k] for k in group], np.int32)
             if behind > len(self._changes):
-                _fill(self._sources, self._cost, where, slots, self._pool)
+                self._compute(group, slots)
             else:
-                changed = np.unique(np.concatenate(list(self._changes)[-behind:]))
-                _repair(self.nbr, self._sources, self._cost, changed, where, slots, self._pool)
+                first = floor * self._free.size
+                changed = np.unique(np.concatenate(list(self._changes)[-behind:])) - first
+                changed = changed[(changed >= 0) & (changed < self._free.size)]
+                goals = np.array(group, np.int32) - first
+                _repair(self._of(self.nbr, floor), self._of(self._sources, floor), self._cost, changed, goals, slots, self._pool)
             self._seen.update(dict.fromkeys(slots.tolist(), self._changed))
 
-    def to(self, goal: int) -> I32:
+    def _compute(self, keys: Sequence[int], slots: I32) -> None:
+        floors, goals = np.divmod(np.array(keys, np.int64), self._free.size)
+        for floor in np.unique(floors).tolist():
+            here = floors == floor
+            _fill(self._of(self._sources, floor), self._cost, goals[here].astype(np.int32), slots[here], self._pool)
+
+    def _of(self, table: I32, floor: int) -> I32:
+        """One floor's part of `nbr` or `_sources`."""
+        return table[floor * self._free.size : (floor + 1) * self._free.size]
+
+    def to(self, goal: int, floor: int = 0) -> I32:
         """(H * W,) int32 distances to `goal`; read it before asking for others."""
-        slot = self._slot_of.get(int(goal))
+        key = int(goal) + floor * self._free.size
+        slot = self._slot_of.get(key)
         if slot is None:
-            pool, slots = self.rows(np.array([goal]))
+            pool, slots = self.rows(np.array([goal]), floor)
             return cast(I32, pool[slots[0]])
-        self._slot_of.move_to_end(int(goal))
+        self._slot_of.move_to_end(key)
         if self._changes:
-            self._refresh([int(goal)])
+            self._refresh([key])
         return cast(I32, self._pool[slot])
 
-    def rows(self, goals: ArrayLike) -> tuple[I32, I32]:
-        """(pool, slots): pool[slots[k]] is the table of goals[k]; slot -1 for goal -1 (no goal).
+    def rows(self, goals: ArrayLike, floors: ArrayLike = 0) -> tuple[I32, I32]:
+        """(pool, slots): pool[slots[k]] is the table of goals[k]; slot -1 for goal -1 (no goal). floors: of each goal, or
+        one for all.
 
         Both stay valid until the next call. InputError when a goal is not a free cell."""
         goals = np.asarray(goals, dtype=np.int64).ravel()
-        wanted = [int(g) for g in dict.fromkeys(goals.tolist()) if g != -1]
-        for goal in wanted:
-            if not 0 <= goal < self._free.size or not self._free[goal]:
-                raise InputError("goals", f"cell {goal} is not free")
-            if goal in self._slot_of:
-                self._slot_of.move_to_end(goal)
-        missing = [g for g in wanted if g not in self._slot_of]
+        good = (goals >= 0) & (goals < self._free.size)
+        good &= self._free[np.where(good, goals, 0)]
+        if not (good | (goals == -1)).all():
+            raise InputError("goals", f"cell {int(goals[~good & (goals != -1)][0])} is not free")
+        keys = np.where(good, goals + np.asarray(floors, np.int64) * self._free.size, -1).tolist()
+        wanted = [k for k in dict.fromkeys(keys) if k != -1]
+        for key in wanted:
+            if key in self._slot_of:
+                self._slot_of.move_to_end(key)
+        missing = [k for k in wanted if k not in self._slot_of]
         if self._changes:
-            self._refresh([g for g in wanted if g in self._slot_of])
+            self._refresh([k for k in wanted if k in self._slot_of])
         if missing:
-            slots = np.array(self._make_room(missing, len(wanted)), dtype=np.int32)
-            _fill(self._sources, self._cost, np.array(missing, dtype=np.int32), slots, self._pool)
-            self._seen.update(dict.fromkeys(slots.tolist(), self._changed))
+            new = np.array(self._make_room(missing, len(wanted)), dtype=np.int32)
+            self._compute(missing, new)
+            self._seen.update(dict.fromkeys(new.tolist(), self._changed))
         slot_of = self._slot_of
-        return self._pool, np.array([slot_of[g] if g != -1 else -1 for g in goals.tolist()], dtype=np.int32)
+        return self._pool, np.array([slot_of[k] if k != -1 else -1 for k in keys], dtype=np.int32)
 
     def _make_room(self, missing: Sequence[int], wanted: int) -> list[int]:
-        """A slot for each missing goal: unused ones, then a larger pool, then the oldest."""
+        """A slot for each missing table: unused ones, then a larger pool, then the oldest."""
         capacity = max(self._capacity, wanted)
         need = min(capacity, len(self._slot_of) + len(missing))
         if need > len(self._pool):
@@ -355,9 +377,9 @@ class DistanceTables:
             self._unused += range(len(self._pool), len(grown))
             self._pool = grown
         slots = []
-        for goal in missing:
+        for key in missing:
             slot = self._unused.pop() if self._unused else self._slot_of.popitem(last=False)[1]
-            self._slot_of[goal] = slot
+            self._slot_of[key] = slot
             slots.append(slot)
         return slots
 

@@ -2,9 +2,11 @@
 the swap step for one-wide aisles (Okumura, "Improving LaCAM for scalable eventually optimal MAPF", 2023).
 
 Array names used throughout, for A agents on C cells:
-  nbr (C, 4)           cells that each may be left to, packed, -1 padded (planning.distance, planning.lane_graph)
+  nbr (K * C, 4)       cells that each may be left to, packed, -1 padded (planning.distance, planning.lane_graph), on K
+                       floors: those that robots of K classes may drive on, one after the other (planning.rights)
+  own (A,)             the first row of each agent's floor in nbr and depth, a multiple of C
   pool (K, C), slots (A,)  distance tables; agent i uses pool[slots[i]], slot -1 means it has no goal
-  depth (C,)           how deep a cell lies in a dead end: an agent without a goal, when pushed, goes where
+  depth (K * C,)       how deep a cell lies in a dead end: an agent without a goal, when pushed, goes where
                        this is least
   straight (A,)        the cell straight ahead of each agent, -1 = none or it does not matter: robots that turn
                        in place lose time at every corner
@@ -53,19 +55,20 @@ def seed_state(seed: int) -> U64:
 
 
 @lean_kernel
-def _ways_on(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, came: int, at: int) -> tuple[int, int]:
-    """(number of ways to go on from `at`, coming from `came`, 2 standing for more; one of them). A cell that is
+def _ways_on(nbr: I32, own: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, who: int, came: int, at: int) -> tuple[int, int]:
+    """(number of ways for `who` to go on from `at`, coming from `came`, 2 standing for more; one of them). A cell that is
     blocked, or a dead end whose agent is at home there, is no way on."""
     ways, onward = 0, -1
+    row = own[who] + at
     for k in range(4):
-        cell = nbr[at, k]
+        cell = nbr[row, k]
         if cell < 0 or ways == 2:
             break
         if cell == came or blocked[cell]:
             continue
         agent = occ_now[cell]
         if agent >= 0:
-            at_home = nbr[cell, 1] < 0 and slots[agent] >= 0 and pool[slots[agent], cell] == 0
+            at_home = nbr[own[agent] + cell, 1] < 0 and slots[agent] >= 0 and pool[slots[agent], cell] == 0
             if fixed[agent] or at_home:
                 continue
         ways += 1
@@ -74,14 +77,25 @@ def _ways_on(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_no
 
 
 @lean_kernel
-def _swap_required(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, pusher: int, puller: int, at: int, ahead: int) -> bool:
+def _ways_for_two(nbr: I32, own: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, leader: int, follower: int, came: int, at: int) -> tuple[int, int]:
+    """As `_ways_on` for `leader` with `follower` behind it; 2 also where the one way of each is not the same."""
+    ways, onward = _ways_on(nbr, own, pool, slots, fixed, blocked, occ_now, leader, came, at)
+    if ways == 1 and own[leader] != own[follower]:
+        behind, other = _ways_on(nbr, own, pool, slots, fixed, blocked, occ_now, follower, came, at)
+        if behind == 2 or (behind == 1 and other != onward):
+            ways = 2
+    return ways, onward
+
+
+@lean_kernel
+def _swap_required(nbr: I32, own: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, pusher: int, puller: int, at: int, ahead: int) -> bool:
     """Would `pusher` at `at`, shoving `puller` at `ahead` before it, never find room to get past?"""
     row = slots[pusher]
     if row < 0:
         return False
     dead_end = False
     while pool[row, ahead] < pool[row, at]:
-        ways, onward = _ways_on(nbr, pool, slots, fixed, blocked, occ_now, at, ahead)
+        ways, onward = _ways_for_two(nbr, own, pool, slots, fixed, blocked, occ_now, puller, pusher, at, ahead)
         if ways >= 2:
             return False
         if ways == 0:
@@ -95,11 +109,13 @@ def _swap_required(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, 
 
 
 @lean_kernel
-def _swap_possible(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, behind: int, at: int) -> bool:
-    """Does retreating from `at`, away from `behind`, lead to a junction where two agents can pass?"""
+def _swap_possible(nbr: I32, own: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, occ_now: I32, i: int, j: int, behind: int, at: int) -> bool:
+    """Does a retreat of i from `at`, away from `behind`, with j after it, lead to a junction where the two can pass?"""
     start = behind
     while at != start:
-        ways, onward = _ways_on(nbr, pool, slots, fixed, blocked, occ_now, behind, at)
+        ways, onward = _ways_for_two(nbr, own, pool, slots, fixed, blocked, occ_now, i, j, behind, at)
+        if own[i] != own[j] and _ways_on(nbr, own, pool, slots, fixed, blocked, occ_now, j, behind, at)[0] == 0:
+            return False
         if ways >= 2:
             return True
         if ways == 0:
@@ -109,41 +125,43 @@ def _swap_possible(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, 
 
 
 @lean_kernel
-def _leads(nbr: I32, cell: int, to: int) -> bool:
-    """May `cell` be left to `to`? Not against a one-way lane."""
-    return bool(nbr[cell, 0] == to or nbr[cell, 1] == to or nbr[cell, 2] == to or nbr[cell, 3] == to)
+def _leads(nbr: I32, row: int, to: int) -> bool:
+    """May the cell of this row be left to `to`? Not against a one-way lane, nor where its agent may not enter."""
+    return bool(nbr[row, 0] == to or nbr[row, 1] == to or nbr[row, 2] == to or nbr[row, 3] == to)
 
 
 @lean_kernel
-def _swap_partner(nbr: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, i: int, first: int) -> int:
+def _swap_partner(nbr: I32, own: I32, pool: I32, slots: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, i: int, first: int) -> int:
     """The agent that i must change places with before going on to `first`, its best cell, or -1. It will be drawn into
     the cell of i, so that it must be allowed to come there; along a one-way lane nobody comes the other way."""
     here = now[i]
+    row = own[i] + here
     met = False
     for k in range(4):
-        met |= nbr[here, k] >= 0 and occ_now[nbr[here, k]] >= 0
+        met |= nbr[row, k] >= 0 and occ_now[nbr[row, k]] >= 0
     if not met:
         return -1
     # Where two ways lead on from `first` nobody needs to swap with i or past it: who comes nearer by going there finds
-    # room, and as nothing is nearer to i's goal than `first`, i gives way to nobody. Most of the floor is like that.
-    ways, _ = _ways_on(nbr, pool, slots, fixed, blocked, occ_now, here, first)
-    if ways >= 2 and pool[slots[i], here] > 0:
+    # room, and as nothing is nearer to i's goal than `first`, i gives way to nobody. Most of the floor is like that. Where
+    # robots have floors of their own, both ways may be shut to who is there.
+    ways, _ = _ways_on(nbr, own, pool, slots, fixed, blocked, occ_now, i, here, first)
+    if ways >= 2 and pool[slots[i], here] > 0 and len(nbr) == len(occ_now):
         return -1
     j = occ_now[first]
-    if j >= 0 and nxt[j] < 0 and _leads(nbr, first, here):
-        if _swap_required(nbr, pool, slots, fixed, blocked, occ_now, i, j, here, first) and _swap_possible(
-            nbr, pool, slots, fixed, blocked, occ_now, first, here
+    if j >= 0 and nxt[j] < 0 and _leads(nbr, own[j] + first, here):
+        if _swap_required(nbr, own, pool, slots, fixed, blocked, occ_now, i, j, here, first) and _swap_possible(
+            nbr, own, pool, slots, fixed, blocked, occ_now, i, j, first, here
         ):
             return j
     for k in range(4):  # i clears the way for a neighbour that has to pass it
-        cell = nbr[here, k]
+        cell = nbr[row, k]
         if cell < 0:
             break
         j = occ_now[cell]
-        if j < 0 or cell == first or not _leads(nbr, cell, here):
+        if j < 0 or cell == first or not _leads(nbr, own[j] + cell, here):
             continue
-        if _swap_required(nbr, pool, slots, fixed, blocked, occ_now, j, i, here, first) and _swap_possible(
-            nbr, pool, slots, fixed, blocked, occ_now, first, here
+        if _swap_required(nbr, own, pool, slots, fixed, blocked, occ_now, j, i, here, first) and _swap_possible(
+            nbr, own, pool, slots, fixed, blocked, occ_now, i, j, first, here
         ):
             return j
     return -1
@@ -157,16 +175,17 @@ def _key(far: int, taken: bool, turn: bool, number: int) -> int:
 
 
 @lean_kernel
-def _survey(nbr: I32, pool: I32, slots: I32, straight: I32, blocked: Bool, now: I32, occ_now: I32, keys: I64) -> None:
+def _survey(nbr: I32, own: I32, pool: I32, slots: I32, straight: I32, blocked: Bool, now: I32, occ_now: I32, keys: I64) -> None:
     """The keys of all agents. Reading thousands of tables is mostly waiting for memory; without branches, and before
     anyone decides, many of these reads are under way at once."""
     for i in range(len(now)):
         here = now[i]
+        at = own[i] + here
         row = max(slots[i], 0)
         idle = slots[i] < 0
         keys[i, 0] = _key(0 if idle else pool[row, here], False, False, 0)
         for k in range(4):
-            cell = nbr[here, k]
+            cell = nbr[at, k]
             inside = cell if cell >= 0 else here
             far = 1 if idle else pool[row, inside]
             key = _key(far, occ_now[inside] >= 0, inside != straight[i], k + 1)
@@ -174,13 +193,14 @@ def _survey(nbr: I32, pool: I32, slots: I32, straight: I32, blocked: Bool, now: 
 
 
 @lean_kernel
-def _off_the_way(nbr: I32, depth: I32, now: I32, keys: I64, i: int) -> None:
+def _off_the_way(nbr: I32, own: I32, depth: I32, now: I32, keys: I64, i: int) -> None:
     """Have i, which has no goal and is pushed, prefer what lies less deep in a dead end."""
     below = (np.int64(1) << FAR) - 1
-    keys[i, 0] = (np.int64(depth[now[i]]) << FAR) | (keys[i, 0] & below)
+    row = own[i] + now[i]
+    keys[i, 0] = (np.int64(depth[row]) << FAR) | (keys[i, 0] & below)
     for k in range(4):
         if keys[i, k + 1] != NO_CELL:
-            keys[i, k + 1] = (np.int64(depth[nbr[now[i], k]]) << FAR) | (keys[i, k + 1] & below)
+            keys[i, k + 1] = (np.int64(depth[own[i] + nbr[row, k]]) << FAR) | (keys[i, k + 1] & below)
 
 
 @lean_kernel
@@ -208,23 +228,23 @@ def _sorted(a: int, b: int, c: int, d: int, e: int) -> tuple[int, int, int, int,
 
 
 @lean_kernel
-def _prepare(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, work: I32, keys: I64, rng: U64, i: int, pushed: bool, swap: bool) -> None:
+def _prepare(nbr: I32, own: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, now: I32, nxt: I32, occ_now: I32, work: I32, keys: I64, rng: U64, i: int, pushed: bool, swap: bool) -> None:
     """List i's candidates, best first."""
     here = now[i]
     if pushed and slots[i] < 0:
-        _off_the_way(nbr, depth, now, keys, i)
+        _off_the_way(nbr, own, depth, now, keys, i)
     _lots(keys, random_bits(rng), i)
     best = _sorted(keys[i, 0], keys[i, 1], keys[i, 2], keys[i, 3], keys[i, 4])
     count = 0
     for key in best:
         number = key & 7
-        work[i, count] = here if number == 0 else nbr[here, number - 1]
+        work[i, count] = here if number == 0 else nbr[own[i] + here, number - 1]
         count += key != NO_CELL
     work[i, COUNT] = count
     work[i, CURSOR] = 0
     work[i, SWAP] = -1
     if swap and slots[i] >= 0 and work[i, 0] != here:
-        work[i, SWAP] = _swap_partner(nbr, pool, slots, fixed, blocked, now, nxt, occ_now, i, work[i, 0])
+        work[i, SWAP] = _swap_partner(nbr, own, pool, slots, fixed, blocked, now, nxt, occ_now, i, work[i, 0])
     if work[i, SWAP] >= 0:
         for k in range(count // 2):
             work[i, k], work[i, count - 1 - k] = work[i, count - 1 - k], work[i, k]
@@ -271,7 +291,7 @@ def _pull(blocked: Bool, work: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I
 
 
 @lean_kernel
-def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, rotate: bool, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, keys: I64, stack: I32, rng: U64, root: int, swap: bool) -> bool:
+def _decide(nbr: I32, own: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, rotate: bool, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, keys: I64, stack: I32, rng: U64, root: int, swap: bool) -> bool:
     """Fix the next cell of `root` and of all agents it pushes; False if root could do nothing but collide."""
     top, outcome = 0, FRESH
     stack[0] = root
@@ -282,7 +302,7 @@ def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: B
             top -= 1
             continue
         if outcome == FRESH:
-            _prepare(nbr, pool, slots, depth, fixed, blocked, now, nxt, occ_now, work, keys, rng, i, top > 0, swap)
+            _prepare(nbr, own, pool, slots, depth, fixed, blocked, now, nxt, occ_now, work, keys, rng, i, top > 0, swap)
         else:
             work[i, CURSOR] += 1
         pushed = _claim(work, now, nxt, occ_now, occ_nxt, rotate, i)
@@ -301,7 +321,7 @@ def _decide(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: B
 
 
 @lean_kernel
-def _decide_all(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, rotate: bool, order: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, keys: I64, stack: I32, rng: U64, plain: int) -> bool:
+def _decide_all(nbr: I32, own: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocked: Bool, rotate: bool, order: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, keys: I64, stack: I32, rng: U64, plain: int) -> bool:
     """`pibt_step` from where occ_now and keys are known; leaves occ_now and occ_nxt empty."""
     for i in range(len(now)):
         if nxt[i] < 0 and fixed[i]:
@@ -311,7 +331,7 @@ def _decide_all(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocke
     possible = True
     for i in order:
         if nxt[i] < 0 and not _decide(
-            nbr, pool, slots, depth, fixed, blocked, rotate, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, i, i != plain
+            nbr, own, pool, slots, depth, fixed, blocked, rotate, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, i, i != plain
         ):
             possible = False
             break
@@ -325,7 +345,7 @@ def _decide_all(nbr: I32, pool: I32, slots: I32, depth: I32, fixed: Bool, blocke
 
 @kernel
 def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed: Bool, blocked: Bool, rotate: bool, order: I32, now: I32, nxt: I32, occ_now: I32, occ_nxt: I32, work: I32, stack: I32, rng: U64, plain: int = -1) -> bool:
-    """Decide every nxt[i] that is still -1, agents earlier in `order` first. Entries already set are kept
+    """Decide every nxt[i] that is still -1, agents earlier in `order` first; all drive on one floor. Entries already set are kept
     (the constraints of LaCAM); False if they leave some agent no cell.
 
     plain: an agent decided without swaps, -1 = none. First in `order` and on a biconnected graph, it is sure
@@ -333,11 +353,12 @@ def pibt_step(nbr: I32, pool: I32, slots: I32, depth: I32, straight: I32, fixed:
     rotate: may agents move round in a closed ring? Only where they really move in lockstep: of a plan
     without rings each move can wait until the cell it enters has been left."""
     keys = np.empty((len(now), 5), dtype=np.int64)
+    own = np.zeros(len(now), dtype=np.int32)
     for i in range(len(now)):
         occ_now[now[i]] = i
-    _survey(nbr, pool, slots, straight, blocked, now, occ_now, keys)
+    _survey(nbr, own, pool, slots, straight, blocked, now, occ_now, keys)
     return _decide_all(
-        nbr, pool, slots, depth, fixed, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, plain
+        nbr, own, pool, slots, depth, fixed, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, plain
     )
 
 
@@ -378,13 +399,13 @@ def _without_swaps(waited: int, patience: int) -> bool:
 
 
 @kernel
-def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, heading: I32, turning: bool, fixed: Bool, dwell: Bool, blocked: Bool, rotate: bool, urgency: NDArray[np.int64], waited: NDArray[np.int64], patience: int, paths: I32, rng: U64) -> None:
+def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, heading: I32, turning: bool, fixed: Bool, dwell: Bool, blocked: Bool, rotate: bool, urgency: NDArray[np.int64], waited: NDArray[np.int64], patience: int, paths: I32, rng: U64, own: I32) -> None:
     """PIBT from paths[0] through all later rows of `paths` (horizon + 1, agents). `waited`: steps since
     each agent was last on its goal, counted on. turning: whether corners cost anything; then `heading`
     holds each agent's last move as a difference of cells, 0 = unknown, kept up to date."""
     agents = paths.shape[1]
-    occ_now = np.full(len(nbr), -1, dtype=np.int32)
-    occ_nxt = np.full(len(nbr), -1, dtype=np.int32)
+    occ_now = np.full(len(blocked), -1, dtype=np.int32)
+    occ_nxt = np.full(len(blocked), -1, dtype=np.int32)
     work = np.empty((agents, 8), dtype=np.int32)
     keys = np.empty((agents, 5), dtype=np.int64)
     stack = np.empty(agents, dtype=np.int32)
@@ -397,7 +418,7 @@ def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, heading: I32, turning:
         for i in range(agents):
             straight[i] = now[i] + heading[i] if turning and heading[i] else -1
             occ_now[now[i]] = i
-        _survey(nbr, pool, slots, straight, blocked, now, occ_now, keys)
+        _survey(nbr, own, pool, slots, straight, blocked, now, occ_now, keys)
         for i in range(agents):
             arrived = slots[i] >= 0 and keys[i, 0] >> FAR == 0
             held[i] |= arrived and dwell[i]
@@ -412,7 +433,7 @@ def pibt_run(nbr: I32, pool: I32, slots: I32, depth: I32, heading: I32, turning:
         if agents > 0 and _without_swaps(waited[order[0]], patience):
             plain = order[0]
         _decide_all(
-            nbr, pool, slots, depth, held, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, plain
+            nbr, own, pool, slots, depth, held, blocked, rotate, order, now, nxt, occ_now, occ_nxt, work, keys, stack, rng, plain
         )
         for i in range(agents):
             if turning and nxt[i] != now[i]:

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from aislewise.errors import InputError
 from aislewise.types import U8
-from planning.distance import I32, MAX_COST, UNREACHABLE, Bool, DistanceTables, as_grid, connectivity
-from planning.lane_graph import neighbours_of, sources_of
+from planning.distance import I32, MAX_COST, UNREACHABLE, Bool, DistanceTables, as_grid, connectivity, neighbours
 from planning.pibt import PRIORITY_BITS, pibt_run, seed_state
+from planning.rights import Floors
 
 BLOCKED_COST = 8  # steps of detour worth taking at once round a blocked cell
 
@@ -29,12 +29,13 @@ class TrafficPlanner:
         self._free = as_grid(free)
         self._tables = DistanceTables(self._free, max_bytes=table_bytes)
         self._leave: U8 | None = None
+        self._floors = self._everywhere = Floors(self._free)
         self._rotate = allow_rotation
         self._rng = seed_state(seed)
         self._names: list[Hashable] = []
         self._waited: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._blocked_for: NDArray[np.int64] = np.zeros(self._free.size, dtype=np.int64)
-        self._depth = self._dead_end_depth()
+        self._depth = _dead_end_depth(self._free)
 
     def plan(
         self,
@@ -51,6 +52,8 @@ class TrafficPlanner:
         headings: ArrayLike | None = None,
         detours: bool = True,
         leave: U8 | None = None,
+        floors: Floors | None = None,
+        floor_of: ArrayLike | None = None,
     ) -> I32:
         """Paths (horizon + 1, N) int32 of cells, row 0 = starts; each step is a safe joint move.
 
@@ -62,7 +65,8 @@ class TrafficPlanner:
         robots may change. headings: (N,) where each robot looks, as the difference to the cell ahead, 0 =
         unknown: of ways as short, robots take the one with fewer corners; None: corners do not matter. detours: routes
         lead round blocked cells; else they are waited for, however long. leave: (H, W) directions in which cells may be
-        left (aislewise.lanes), None = any. Raises InputError."""
+        left (aislewise.lanes), None = any. floors: where robots of each class may drive, None = all everywhere; floor_of: (N,)
+        the class of each, None = 0 for all. Nobody enters a cell outside its floor, pushed or not. Raises InputError."""
         if horizon < 1:
             raise InputError("horizon", f"{horizon}", "at least 1")
         now = self._cells("starts", starts)
@@ -78,9 +82,10 @@ class TrafficPlanner:
         if names is not None and keys != self._names and len(set(keys)) != count:
             raise InputError("names", "two robots of one name")
 
-        self._redirect(leave)
+        self._redirect(leave, self._everywhere if floors is None else floors)
+        classes = self._classes(floor_of, count)
         self._tables.reprice(self._prices(shut if detours else np.zeros_like(shut), costs))
-        pool, slots = self._rows(now, targets)
+        pool, slots = self._rows(now, targets, classes)
         paths = np.empty((horizon + 1, count), dtype=np.int32)
         paths[0] = now
         limit = (1 << PRIORITY_BITS) - 1
@@ -88,24 +93,36 @@ class TrafficPlanner:
             self._tables.nbr, pool, slots, self._depth, self._headings(headings, count), headings is not None,
             _flags("fixed", fixed, count), _flags("dwell", dwell, count), shut, self._rotate,
             np.clip(urgency, 0, limit), self._wait(keys, now, targets), sum(self._free.shape), paths, self._rng,
+            (classes * self._free.size).astype(np.int32),
         )  # fmt: skip
         return paths
 
-    def _redirect(self, leave: U8 | None) -> None:
-        if leave is self._leave or (leave is not None and self._leave is not None and np.array_equal(leave, self._leave)):
+    def _redirect(self, leave: U8 | None, floors: Floors) -> None:
+        same = leave is self._leave or (leave is not None and self._leave is not None and np.array_equal(leave, self._leave))
+        if same and floors is self._floors:
             return
-        self._leave = leave
-        self._tables.redirect(neighbours_of(self._free, leave), sources_of(self._free, leave))
+        if floors is not self._floors:
+            self._depth = np.concatenate([_dead_end_depth(may) for may in floors.may])
+        self._leave, self._floors = leave, floors
+        self._tables.redirect(floors.neighbours(self._free, leave), floors.sources(self._free, leave))
 
-    def _rows(self, now: I32, targets: I32) -> tuple[I32, I32]:
+    def _rows(self, now: I32, targets: I32, classes: NDArray[np.int64]) -> tuple[I32, I32]:
         """(pool, slots) as of DistanceTables.rows; -1 also where there is no way to the goal. Robots by the thousand share
         goals: each is looked up once."""
-        goals, which = np.unique(targets, return_inverse=True)
-        pool, slots = self._tables.rows(goals)
+        keys, which = np.unique(np.where(targets < 0, -1, targets + classes * self._free.size), return_inverse=True)
+        pool, slots = self._tables.rows(np.where(keys < 0, -1, keys % self._free.size), keys // self._free.size)
         slots = slots[which]
         aiming = np.flatnonzero(slots >= 0)
         slots[aiming[pool[slots[aiming], now[aiming]] >= UNREACHABLE]] = -1
         return pool, slots
+
+    def _classes(self, floor_of: ArrayLike | None, count: int) -> NDArray[np.int64]:
+        classes = np.zeros(count, np.int64) if floor_of is None else np.array(floor_of, np.int64).ravel()
+        if len(classes) != count:
+            raise InputError("floor_of", f"{len(classes)} classes", count)
+        if count and not 0 <= classes.min() <= classes.max() < len(self._floors):
+            raise InputError("floor_of", f"{classes.min()} to {classes.max()}", f"0 to {len(self._floors) - 1}")
+        return classes
 
     def _wait(self, keys: list[Hashable], now: I32, targets: I32) -> NDArray[np.int64]:
         """Calls since each robot last stood on its goal, this one included."""
@@ -144,17 +161,18 @@ class TrafficPlanner:
             raise InputError("headings", f"{len(steps)} steps", count)
         return steps.astype(np.int32)
 
-    def _dead_end_depth(self) -> I32:
-        """(H * W,) int32: steps from each cell to the nearest that lies on a cycle; 0 if there is none."""
-        depth = np.zeros(self._free.size, dtype=np.int32)
-        for spur in connectivity(self._free).dead_ends:
-            inside, front, level = set(spur.cells), list(spur.mouths), 0
-            while front:
-                level += 1
-                front = [int(c) for cell in front for c in self._tables.nbr[cell] if int(c) in inside]
-                inside.difference_update(front)
-                depth[front] = level
-        return depth
+
+def _dead_end_depth(free: Bool) -> I32:
+    """(H * W,) int32: steps from each cell to the nearest that lies on a cycle; 0 if there is none."""
+    depth, nbr = np.zeros(free.size, dtype=np.int32), neighbours(free)
+    for spur in connectivity(free).dead_ends:
+        inside, front, level = set(spur.cells), list(spur.mouths), 0
+        while front:
+            level += 1
+            front = [int(c) for cell in front for c in nbr[cell] if int(c) in inside]
+            inside.difference_update(front)
+            depth[front] = level
+    return depth
 
 
 def _flags(field: str, flags: ArrayLike | None, count: int) -> Bool:

@@ -72,6 +72,7 @@ class Case:
         pibt.pibt_run(
             self.nbr, self.pool, self.slots, self.depth, self.heading, self.turning, self.fixed, self.dwell, self.blocked,
             self.rotate, self.urgency.copy(), self.waited.copy(), self.patience, paths, self.rng,
+            np.zeros(self.count, np.int32),
         )  # fmt: skip
         return paths
 
