@@ -24,6 +24,10 @@ class InputError(AislewiseError):
         tail = f" (limit: {limit})" if limit is not None else ""
         super().__init__(f"{field}: {message}{tail}")
 
+    def __reduce__(self) -> Any:
+        """So that it gets from one process to another whole."""
+        return type(self), (self.field, self.message, self.limit)
+
 
 class UnknownPlaceError(InputError):
     """A SKU, station, pick face or charger that the site map does not have."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aislewise.errors import InputError, UnknownPlaceError
+from aislewise.errors import InputError, UnknownPlaceError, UnreachableError
 from aislewise.geometry import compose, inverse, rectangle, rectangles_overlap, transform_xy, wrap_angle
 from aislewise.sitemap import Place, SiteMap
 from aislewise.types import OrderState, Pose2D
@@ -117,3 +118,10 @@ def test_every_room_of_the_setup_exists() -> None:
     text = (ROOT / "setup.py").read_text()
     for room in ("aislewise", "pocketros", "perception", "fusion", "planning", "sim", "cli"):
         assert f'"{room}"' in text and (ROOT / room / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("kind", [InputError, UnreachableError])
+def test_an_error_gets_from_one_process_to_another_whole(kind: type[InputError]) -> None:
+    error = pickle.loads(pickle.dumps(kind("lines[0].sku", "no way", 7)))
+    assert type(error) is kind and (error.field, error.message, error.limit) == ("lines[0].sku", "no way", 7)
+    assert str(error) == "lines[0].sku: no way (limit: 7)"
