@@ -13,6 +13,7 @@ from planning.distance import UNREACHABLE, DistanceTables
 from planning.ledger import Job, Load, LoadState
 from planning.routing import Haul
 
+MANY_VEHICLES = 64
 OPEN = (LoadState.WAITING, LoadState.COMMITTED, LoadState.ABOARD)
 
 
@@ -118,6 +119,7 @@ class _Reach:
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self._candidates = candidates
+        self._cells = np.array([c.cell for c in candidates], np.int64)
         self._number = {c.robot: v for v, c in enumerate(candidates)}
         self._able: dict[str, frozenset[int]] = {}
 
@@ -136,7 +138,10 @@ class _Reach:
 
     def near(self, able: frozenset[int], open_to_drop: bytes) -> frozenset[int]:
         """Those of them from which there is a way; `able` itself if that is all of them."""
-        off = [v for v in able if not open_to_drop[self._candidates[v].cell]]
+        if len(able) < MANY_VEHICLES:
+            off = [v for v in able if not open_to_drop[self._candidates[v].cell]]
+        else:
+            off = np.flatnonzero(~np.frombuffer(open_to_drop, np.bool_)[self._cells]).tolist()
         return able.difference(off) if off else able
 
 
