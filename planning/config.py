@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from aislewise.errors import InputError
+from aislewise.lanes import MAX_WIDTH_CELLS
 from aislewise.settings import check, setting
 
 
@@ -27,6 +28,7 @@ class PlannerConfig:
     )
     range_s: float = setting(4 * 3600.0, "work in a full battery, s", low=60.0, high=1e6)
     capabilities: str = setting("", 'what robots are able to do: "robot_1:fork,cold robot_2:fork"')
+    widths: str = setting("", 'how wide robots are, cells, 1 if not said: "robot_1:2 robot_2:3"')
     # Traffic
     horizon: int = setting(20, "steps looked ahead by the traffic planner", low=1, high=256)
     lookahead: int = setting(3, "cells released to a robot at once", low=1, high=256)
@@ -75,6 +77,7 @@ class PlannerConfig:
         if self.charge_to < self.charge_below:
             raise InputError("charge_to", f"{self.charge_to}", f"at least charge_below {self.charge_below}")
         self.abilities()
+        self.widths_cells()
 
     def abilities(self) -> dict[str, frozenset[str]]:
         """Robot id -> what it is able to do."""
@@ -84,6 +87,16 @@ class PlannerConfig:
             if not (robot and colon and names):
                 raise InputError("capabilities", f"{item!r}", "robot:ability,ability ...")
             out[robot] = frozenset(names.split(","))
+        return out
+
+    def widths_cells(self) -> dict[str, int]:
+        """Robot id -> how many cells wide it is."""
+        out = {}
+        for item in self.widths.split():
+            robot, _, cells = item.partition(":")
+            if not (robot and cells in map(str, range(1, MAX_WIDTH_CELLS + 1))):
+                raise InputError("widths", f"{item!r}", f"robot:cells ..., 1 to {MAX_WIDTH_CELLS}")
+            out[robot] = int(cells)
         return out
 
     @staticmethod

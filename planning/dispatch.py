@@ -16,7 +16,9 @@ from planning.config import PlannerConfig
 from planning.distance import DistanceTables
 from planning.ledger import Job, bulk_room
 from planning.offers import Candidate, Offers, renumbered
-from planning.routing import FAR, Haul, Routes, RoutingProblem, Vehicle, drive_legs
+from planning.rights import Floors
+from planning.rights_offers import own_legs
+from planning.routing import FAR, Haul, Routes, RoutingProblem, Vehicle
 from planning.sequence import improve
 from planning.sequence_lns import Search
 
@@ -66,12 +68,14 @@ class Dispatcher:
         *,
         stretch: tuple[float, float] = (1.0, 1.0),
         search: bool = True,
+        floors: Floors | None = None,
     ) -> Dispatch:
         """tables: distances on cells that are not `standing` (H * W,) blocked; why(cell): what blocks it. stretch: how many
         times longer driving takes than on an empty floor, in the middle and at worst in nine of ten cases; due times are
-        brought forward by what lies between. search: look for better than the plan in force with what is new in it."""
+        brought forward by what lies between. search: look for better than the plan in force with what is new in it. floors:
+        where robots of each class may drive, None = all everywhere; then `tables` are of each."""
         weight_due = partial(self._weight_due, now_ns=now_ns, hurry=stretch[0] / stretch[1])
-        orders = Offers(candidates, tables, standing, why)(jobs, weight_due)
+        orders = Offers(candidates, tables, standing, why, floors)(jobs, weight_due)
         feasible, waiting = orders.hauls, orders.waiting
         kept = self._kept(candidates, feasible, in_force) if len(candidates) > SEARCHED_FLEET else {}
         busy = {stop.load for stops in kept.values() for stop in stops}
@@ -172,10 +176,10 @@ class Dispatcher:
             for c in candidates for loads, grams, millilitres in (carried.get(c.robot, nothing),)
         )  # fmt: skip
         stops = [cell for haul in hauls for cell in (haul.pick_cell, haul.drop_cell)]
-        pool, slots = tables.rows([-1] * len(vehicles) + stops)
         service = [0] * len(vehicles) + [round(config.pick_s * DS), round(config.drop_s * DS)] * len(hauls)
         cells = [v.cell for v in vehicles] + stops
-        return RoutingProblem(vehicles, hauls, drive_legs(cells, service, pool, slots, self._ds_per_cell * stretch))
+        legs = own_legs([c.floor for c in candidates], cells, service, tables, self._ds_per_cell * stretch)
+        return RoutingProblem(vehicles, hauls, legs)
 
     @staticmethod
     def _routes_in_force(

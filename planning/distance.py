@@ -326,6 +326,10 @@ class DistanceTables:
             here = floors == floor
             _fill(self._of(self._sources, floor), self._cost, goals[here].astype(np.int32), slots[here], self._pool)
 
+    def neighbours_on(self, floor: int) -> I32:
+        """(H * W, 4) int32: one floor's part of `nbr`."""
+        return self._of(self.nbr, floor)
+
     def _of(self, table: I32, floor: int) -> I32:
         """One floor's part of `nbr` or `_sources`."""
         return table[floor * self._free.size : (floor + 1) * self._free.size]

@@ -23,6 +23,7 @@ from aislewise.types import U8, RobotInfo, RobotMode, Waypoint
 from planning.config import PlannerConfig
 from planning.execute import ReleaseGraph
 from planning.goals import Goal
+from planning.rights import Rights
 from planning.traffic import TrafficPlanner
 
 Bool = NDArray[np.bool_]
@@ -233,6 +234,20 @@ class Fleet:
                 loads += self._withdraw(robot, bad, now_ns)
         return loads
 
+    def bar(self, rights: Rights, now_ns: int) -> list[int]:
+        """Rights have changed: withdraw what leads robots where they may not be any more, and have all that is not released
+        planned anew. Returns the loads whose action was withdrawn."""
+        self.graph.retract(np.ones(self._site.cells.size, np.bool_))
+        loads: list[int] = []
+        for robot in self.robots.values():
+            held = rights.barred(robot.id)[list(self.graph.held(robot.id))]
+            enters = np.flatnonzero(held[1:] & ~held[:-1])
+            if robot.online and len(enters):
+                loads += self._withdraw(robot, int(enters[0]), now_ns)
+                if not enters[0] and self._gap(robot.info, robot.cell) > CENTRED:
+                    self._append(robot, robot.cell)
+        return loads
+
     def _held_up(self, now_ns: int) -> list[int]:
         """Cells of robots that are late: free to drive, and not in the next cell by now. What they hold can be given to nobody
         else: they may set off at any moment."""
@@ -323,7 +338,7 @@ class Fleet:
 
     def joint_paths(
         self, traffic: TrafficPlanner, goals: Mapping[str, Goal], shut: Bool, now_ns: int, *,
-        costs: NDArray[np.int64] | None = None, detours: bool = True, leave: U8 | None = None,
+        costs: NDArray[np.int64] | None = None, detours: bool = True, leave: U8 | None = None, rights: Rights | None = None,
     ) -> tuple[list[str], NDArray[np.int32], NDArray[np.int32]]:  # fmt: skip
         """(names, starts (N,), paths (T + 1, N)) of all robots, from where what is committed to them ends. Who has no
         goal stays unless pushed; who acts, or has not obeyed a withdrawal yet, is not moved."""
@@ -331,6 +346,7 @@ class Fleet:
         names = [r.id for r in robots]
         starts = np.array([self.graph.end_cell(name) for name in names], np.int32)
         aims = [goals.get(name) for name in names]
+        apart = rights is not None and rights.floors.apart
         paths = traffic.plan(
             starts,
             [aim.cell if aim else -1 for aim in aims],
@@ -344,6 +360,8 @@ class Fleet:
             headings=[self.heading(r) for r in robots],
             detours=detours,
             leave=leave,
+            floors=rights.floors if apart and rights else None,
+            floor_of=[rights.floor(name) for name in names] if apart and rights else None,
         )
         return names, starts, paths
 

@@ -26,12 +26,13 @@ CLEAR = 7
 @dataclass(frozen=True, slots=True)
 class Mover:
     """A robot to be given a goal. task_cell: where its next stop is, -1 = it has nothing to do;
-    stays: it acts there now; on_charger: its task is to charge."""
+    stays: it acts there now; floor: the one that it drives on (planning.rights)."""
 
     robot: str
     cell: int
     task_cell: int
     stays: bool
+    floor: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ class Goals:
     """Remembers who was let to which place and who parks where, so that goals do not flutter."""
 
     def __init__(self, site: SiteMap, tables: DistanceTables, queue_gap: int) -> None:
+        """tables: distances on each floor on which robots drive."""
         self._tables, self._gap = tables, queue_gap
         self._holder: dict[int, str] = {}
         self._parked: dict[str, int] = {}
         self._parkings = [p.cell for kind in PARKING_KINDS for p in site.of_kind(kind)]
-        self._nbr = nbr = neighbours(site.free)
+        nbr = neighbours(site.free)
         self._before_stations = _around([p.cell for p in site.of_kind("station")], nbr, CLEAR)
         ways = (nbr >= 0).sum(1)
         taken = np.zeros(site.cells.size, np.bool_)
@@ -76,22 +78,22 @@ class Goals:
             queue += [mover for mover in rivals if mover.robot != first.robot]
         self._holder = {cell: self._holder[cell] for cell in contested}
         taken = set(contested) | set(wanted)
-        lines: dict[int, Iterator[int]] = {}
+        lines: dict[tuple[int, int], Iterator[int]] = {}  # by place and floor
         in_line: Counter[int] = Counter()
         if len(queue) > MANY_WAITING:
-            queue.sort(key=lambda m: (m.task_cell, int(self._tables.to(m.task_cell)[m.cell]), m.robot))
-            lines = {cell: self._line(cell, shut) for cell in {m.task_cell for m in queue}}
+            queue.sort(key=lambda m: (m.task_cell, self._steps(m), m.robot))
+            lines = {(cell, floor): self._line(cell, floor, shut) for cell, floor in {(m.task_cell, m.floor) for m in queue}}
         for mover in queue:
             self._parked.pop(mover.robot, None)
             if lines:
-                if int(self._tables.to(mover.task_cell)[mover.cell]) > CALL_GAPS * self._gap:
+                if self._steps(mover) > CALL_GAPS * self._gap:
                     out[mover.robot] = Goal(mover.task_cell, WORKING, False)
                     continue
                 in_line[mover.task_cell] += 1
                 if in_line[mover.task_cell] > CALLED:
                     out[mover.robot] = Goal(mover.cell, IDLE, False)
                     continue
-                spot = next((c for c in lines[mover.task_cell] if c not in taken), mover.cell)
+                spot = next((c for c in lines[mover.task_cell, mover.floor] if c not in taken), mover.cell)
             else:
                 spot = self._waiting_spot(mover, taken, shut)
             taken.add(spot)
@@ -102,21 +104,21 @@ class Goals:
 
     def _first(self, cell: int, rivals: Sequence[Mover]) -> Mover:
         """Who acts there already, else the nearest; who was let there before has a head start."""
-        steps = self._tables.to(cell)
         held_by = self._holder.get(cell)
-        return min(
-            rivals,
-            key=lambda m: (not m.stays, int(steps[m.cell]) - self._gap * (m.robot == held_by), m.robot),
-        )
+        return min(rivals, key=lambda m: (not m.stays, self._steps(m) - self._gap * (m.robot == held_by), m.robot))
+
+    def _steps(self, mover: Mover) -> int:
+        """From where it is to its task."""
+        return int(self._tables.to(mover.task_cell, mover.floor)[mover.cell])
 
     def _waiting_spot(self, mover: Mover, taken: set[int], shut: Bool) -> int:
         """A roomy cell on the way to the place waited for, as near to it as leaves room (near the robot
         if it waits for none); where it is, if nothing else is left."""
-        here = self._tables.to(mover.cell)[self._roomy].astype(np.int64)
+        here = self._tables.to(mover.cell, mover.floor)[self._roomy].astype(np.int64)
         good = (here < UNREACHABLE) & ~shut[self._roomy]
         cost, away = here, np.zeros_like(here)
         if mover.task_cell >= 0:
-            away = self._tables.to(mover.task_cell)[self._roomy].astype(np.int64)
+            away = self._tables.to(mover.task_cell, mover.floor)[self._roomy].astype(np.int64)
             good &= (away >= self._gap) & (away < UNREACHABLE)
             cost = here + away
         order = np.where(good, cost * FAR_AWAY + away, np.iinfo(np.int64).max)
@@ -126,20 +128,21 @@ class Goals:
             order[k] = np.iinfo(np.int64).max
         return mover.cell
 
-    def _line(self, place: int, shut: Bool) -> Iterator[int]:
+    def _line(self, place: int, floor: int, shut: Bool) -> Iterator[int]:
         """Roomy cells in the order of their distance from a place, where a crowd waits for it: looking for each
         robot's own best spot would cost a distance table for every cell that one of them stands in."""
-        away = self._tables.to(place)[self._roomy]
+        away = self._tables.to(place, floor)[self._roomy]
         good = np.flatnonzero((away >= self._gap) & (away < UNREACHABLE) & ~shut[self._roomy])
         return iter(self._roomy[good[np.argsort(away[good], kind="stable")]].tolist())
 
-    def _aside(self, cell: int, used: set[int], shut: Bool) -> int:
+    def _aside(self, mover: Mover, used: set[int], shut: Bool) -> int:
         """The nearest cell to go to from before a station, -1 if there is none."""
-        seen, front = {cell}, [cell]
+        nbr = self._tables.neighbours_on(mover.floor)
+        seen, front = {mover.cell}, [mover.cell]
         while front:
             reached = []
             for here in front:
-                for other in self._nbr[here].tolist():
+                for other in nbr[here].tolist():
                     if other < 0 or other in seen or shut[other]:
                         continue
                     if other not in used and not self._before_stations[other]:
@@ -149,12 +152,12 @@ class Goals:
             front = reached
         return -1
 
-    def _nearest(self, cell: int, spots: Sequence[int]) -> int:
-        """The spot that is nearest to a cell, -1 if none can be reached. Without spots no table is made: crowds are asked
+    def _nearest(self, mover: Mover, spots: Sequence[int]) -> int:
+        """The spot that is nearest to a robot, -1 if none can be reached. Without spots no table is made: crowds are asked
         about one by one long after the last parking place is taken."""
         if not spots:
             return -1
-        steps = self._tables.to(cell)
+        steps = self._tables.to(mover.cell, mover.floor)
         return min((c for c in spots if steps[c] < UNREACHABLE), key=lambda c: (int(steps[c]), c), default=-1)
 
     def _park(self, idle: Sequence[Mover], taken: set[int], shut: Bool, stood_in: set[int]) -> dict[str, Goal]:
@@ -171,9 +174,9 @@ class Goals:
             spot = self._parked.get(mover.robot)
             if spot is None:
                 open_spots = [c for c in open_spots if c not in used]
-                spot = self._nearest(mover.cell, open_spots)
+                spot = self._nearest(mover, open_spots)
                 if spot < 0 and len(idle) > MANY_WAITING:  # a crowd stays where it is, but not before stations
-                    spot = self._aside(mover.cell, used | stood_in, shut) if self._before_stations[mover.cell] else -1
+                    spot = self._aside(mover, used | stood_in, shut) if self._before_stations[mover.cell] else -1
                     used.add(spot)
                     out[mover.robot] = Goal(mover.cell if spot < 0 else spot, IDLE, False)
                     continue

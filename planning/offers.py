@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from planning.distance import UNREACHABLE, DistanceTables
 from planning.ledger import Job, Load, LoadState
+from planning.rights import Floors
+from planning.rights_offers import Permits
 from planning.routing import Haul
 
 MANY_VEHICLES = 64
@@ -19,7 +21,8 @@ OPEN = (LoadState.WAITING, LoadState.COMMITTED, LoadState.ABOARD)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A robot that may be given work. takes_work: new orders too, not only what it has begun."""
+    """A robot that may be given work. takes_work: new orders too, not only what it has begun; floor: the one it may drive on
+    (planning.rights)."""
 
     robot: str
     cell: int
@@ -27,6 +30,7 @@ class Candidate:
     battery: float
     takes_work: bool
     abilities: frozenset[str]
+    floor: int = 0
 
 
 class Orders(NamedTuple):
@@ -47,9 +51,14 @@ class Offers:
         tables: DistanceTables,
         standing: NDArray[np.bool_],
         why: Callable[[int], str],
+        floors: Floors | None = None,
     ) -> None:
-        """tables: distances on cells that are not `standing` (H * W,) blocked; why(cell): what blocks it."""
+        """tables: distances on cells that are not `standing` (H * W,) blocked; why(cell): what blocks it. floors: where robots
+        of each class may drive, None = all everywhere."""
         self._reach = _Reach(candidates)
+        self._permits: Permits | None = None
+        if floors is not None and floors.apart:
+            self._permits = Permits(candidates, floors, tables, standing, why, self._reach.able, self._reach.skilled)
         self._tables, self._standing, self._why = tables, standing, why
         self._drops: dict[int, bytes] = {}
         self._answers: dict[tuple[int, str, str], tuple[frozenset[int], str]] = {}
@@ -75,7 +84,11 @@ class Offers:
                 mine = [haul for haul in mine if haul.pick_cell < 0]  # begun as a whole or not; what is on board goes on
             if len(mine) > 1:
                 both = frozenset.intersection(*(haul.vehicles for haul in mine))
-                mine = [haul._replace(vehicles=both) for haul in mine]
+                if self._permits is not None and not both:
+                    waiting[order_id] = self._permits.of_all([load for load in job.loads if load.state in OPEN]), True
+                    mine = [haul for haul in mine if haul.pick_cell < 0]
+                else:
+                    mine = [haul._replace(vehicles=both) for haul in mine]
             if mine:
                 hauls[order_id] = mine
         return Orders(hauls, waiting, carried)
@@ -85,6 +98,10 @@ class Offers:
         if self._standing[drop]:
             return None, f"BLOCKED: {load.drop_place} by {self._why(drop)}"
         key = (drop, load.robot or job.robot, job.order.capability)
+        if self._permits is not None:
+            able = self._reach.able(*key[1:])
+            near, pick, reason = self._permits(load, *key[1:]) if able else (able, -1, self._nobody(key[2]))
+            return (None, reason) if reason else (Haul(load.id, group, pick, drop, load.size, weight, due, near, load.bulk), "")
         near, reason = self._answers.get(key) or self._who(load, *key)
         if reason:
             return None, reason
@@ -106,12 +123,15 @@ class Offers:
         near = self._reach.near(able, self._drops[drop])
         reason = ""
         if not able:
-            unknown = need and not self._reach.known(need)
-            reason = f"CAPABILITY: no robot can {need!r}" if unknown else "NO_ROBOT: none is ready for work"
+            reason = self._nobody(need)
         elif not near:
             reason = f"BLOCKED: the way to {load.drop_place} is shut"
         self._answers[drop, owner, need] = near, reason
         return near, reason
+
+    def _nobody(self, need: str) -> str:
+        unknown = need and not self._reach.known(need)
+        return f"CAPABILITY: no robot can {need!r}" if unknown else "NO_ROBOT: none is ready for work"
 
 
 class _Reach:
@@ -132,6 +152,12 @@ class _Reach:
                 v for v, c in enumerate(self._candidates) if c.takes_work and (not need or need in c.abilities)
             )
         return self._able[need]
+
+    def skilled(self, owner: str, need: str) -> frozenset[int]:
+        """As `able`, with those who take no new work."""
+        if owner:
+            return self.able(owner, need)
+        return frozenset(v for v, c in enumerate(self._candidates) if not need or need in c.abilities)
 
     def known(self, need: str) -> bool:
         return any(need in c.abilities for c in self._candidates)

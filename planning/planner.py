@@ -12,22 +12,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aislewise.clock import to_ns, to_s
 from aislewise.sitemap import SiteMap
 from aislewise.types import U8, Decision, Plan, RobotInfo, RobotPlan, Task, TaskKind, WorldState
-from planning.check import check_lanes, check_paths, check_release
+from planning.check import Violation, check_lanes, check_paths, check_release, check_rights
 from planning.config import PlannerConfig
 from planning.dispatch import Dispatcher, Stop
 from planning.distance import UNREACHABLE, DistanceTables
 from planning.fleet import Done, Fleet, Robot
 from planning.goals import Goal, Goals, Mover, exits
-from planning.lane_graph import neighbours_of, sources_of
 from planning.ledger import ON_BOARD, Ledger, Load, LoadState
 from planning.obstacles import Blocked, Bool, Obstacles
 from planning.offers import Candidate
 from planning.pace import Pace
 from planning.power import Power
+from planning.rights import OwnSteps, Rights
 from planning.routing import I64
 from planning.sequence_lns import warm_up
 from planning.sqlite import StoreError
@@ -58,20 +59,21 @@ class Planner:
         self._fleet = Fleet(site, config)
         self._obstacles = Obstacles(site, config)
         self._traffic = TrafficPlanner(site.free, seed)
-        self._ways = Ways(site, config.speed_mps)
         self._leave: U8 | None = None
         self._static = DistanceTables(site.free)
-        self._goals = Goals(site, self._static, config.queue_gap)
         self._power = Power(site, config)
         self._pace = Pace()
         self._place_at = {p.cell: p.id for p in site.places.values() if p.kind == "charger"}
         self._dispatcher = Dispatcher(config, site.resolution_m)
         warm_up()  # now, as a robot that waits for its first plan should not wait for a compiler as well
-        self._abilities = config.abilities()
         self._sequences: dict[str, tuple[Stop, ...]] = {}
         self._standing: Bool | None = None
         self._why: dict[int, str] = {}
         self._open_tables = DistanceTables(site.free)
+        self._abilities, self._widths = config.abilities(), config.widths_cells()
+        self._entitle(Rights(site, self._abilities, self._widths))
+        self._ways = Ways(site, config.speed_mps, self._rights.floors)
+        self._barred_anew = False  # robots may be on ways that they may not go on
         self._dispatched_ns = -1
         self._stale = True
         self._mended = False  # only, and not yet searched for better
@@ -109,11 +111,25 @@ class Planner:
             config, capacity=kept.capacity, payload_kg=kept.payload_kg, volume_l=kept.volume_l, queue_gap=kept.queue_gap,
             replanning=kept.replanning,
         )  # fmt: skip
-        self.config, self._abilities, self._stale = config, config.abilities(), True
+        self.config, self._stale = config, True
         self._ledger.config = self._fleet.config = self._obstacles.config = self._power.config = config
         self._fleet.graph.lookahead = config.lookahead
-        self._ways = Ways(self.site, config.speed_mps)
+        self._abilities, self._widths = config.abilities(), config.widths_cells()
+        rights = Rights(self.site, self._abilities, self._widths)
+        if not rights.same(self._rights):
+            self._entitle(rights)
+            self._barred_anew, self._standing = True, None
+            chargers = self._power.chargers
+            self._power.chargers = {robot: cell for robot, cell in chargers.items() if not rights.barred(robot)[cell]}
+        self._ways = Ways(self.site, config.speed_mps, self._rights.floors)
         self._dispatcher = Dispatcher(config, self.site.resolution_m)
+
+    def _entitle(self, rights: Rights) -> None:
+        """Where each robot may drive."""
+        self._rights, floors = rights, rights.floors
+        for tables in (self._static, self._open_tables):
+            tables.redirect(floors.neighbours(self.site.free, None), floors.sources(self.site.free, None))
+        self._goals = Goals(self.site, self._static, self.config.queue_gap)
 
     def blocked_cells(self) -> dict[int, str]:
         """Cells that routes are planned round now, and what blocks each."""
@@ -183,8 +199,10 @@ class Planner:
         if changed and self.config.replanning:
             self._standing = blocked.standing
             free = self.site.free & ~blocked.standing.reshape(self.site.cells.shape)
-            ways_out = neighbours_of(free, leave)
-            self._open_tables.reshape(free, ways_out, ways_out if leave is None else sources_of(free, leave))
+            floors = self._rights.floors
+            ways_out = floors.neighbours(free, leave)
+            both_ways = leave is None and not floors.apart
+            self._open_tables.reshape(free, ways_out, ways_out if both_ways else floors.sources(free, leave))
             self._stale = True
         if self.config.replanning:
             self._open_tables.reprice(self._ways.costs(to_s(now_ns), large=False))
@@ -196,7 +214,11 @@ class Planner:
             for r in self._fleet.robots.values()
             if r.able and blocked.forbidden[r.cell]
         }
-        ways = exits(ends, blocked.forbidden, self.site.free.ravel() & ~blocked.standing, self._static.nbr)
+        ways: set[int] = set()
+        for floor in {self._rights.floor(robot) for robot in ends}:
+            mine = {robot: cell for robot, cell in ends.items() if self._rights.floor(robot) == floor}
+            open_cells = self.site.free.ravel() & ~blocked.standing
+            ways |= exits(mine, blocked.forbidden, open_cells, self._static.neighbours_on(floor))
         for robot in ends:
             ways.update(c for c in self._fleet.graph.committed(robot) if blocked.forbidden[c])  # on its way out
         for cell in ways:
@@ -206,6 +228,9 @@ class Planner:
 
     def _withdraw(self, shut: Bool, now_ns: int, large: bool) -> None:
         self._take_back(self._fleet.take_back(shut, now_ns, self._ways.roomy if large else None), now_ns)
+        if self._barred_anew:
+            self._barred_anew = False
+            self._take_back(self._fleet.bar(self._rights, now_ns), now_ns)
         loads, stuck = self._fleet.unstick(now_ns)
         self._take_back(loads, now_ns)
         for robot in stuck:
@@ -231,7 +256,8 @@ class Planner:
         robots = [r for r in self._fleet.robots.values() if r.able]
         laden = {load.robot for load in self._ledger.loads.values() if load.state in ON_BOARD}
         busy = {robot for robot, stops in self._sequences.items() if stops} | laden
-        decided = self._power.assign(robots, laden, busy, self._open_tables, blocked.standing)
+        own_steps = OwnSteps.of(self._open_tables, {r.cell: self._rights.floor(r.id) for r in robots})
+        decided = self._power.assign(robots, laden, busy, own_steps, blocked.standing)
         self._decisions += decided
         candidates = [self._candidate(r, blocked) for r in robots]
         kept = {} if self.config.replanning else self._begun()
@@ -241,7 +267,7 @@ class Planner:
             [c for c in candidates if c.robot not in kept],
             {order_id: job for order_id, job in self._ledger.jobs.items() if order_id not in promised},
             before, self._open_tables, blocked.standing, lambda cell: blocked.why.get(cell, "an obstacle"), now_ns,
-            stretch=self._pace.stretch(), search=search,
+            stretch=self._pace.stretch(), search=search, floors=self._rights.floors,
         )  # fmt: skip
         self._sequences, self._solver, self._waiting = kept | result.sequences, result.solver, result.waiting
         self._decisions += result.decisions
@@ -266,18 +292,18 @@ class Planner:
         return {robot: stops for robot, stops in left.items() if stops}
 
     def _candidate(self, robot: Robot, blocked: Blocked) -> Candidate:
-        cell = self._fleet.graph.end_cell(robot.id)
+        cell, floor = self._rights.inside(robot.id, self._fleet.graph.end_cell(robot.id)), self._rights.floor(robot.id)
         if blocked.standing[cell]:
-            cell = self._nearest_open(cell, blocked.standing)
+            cell = self._nearest_open(cell, floor, blocked.standing)
         driving = len(self._fleet.graph.committed(robot.id)) - 1
         ready_s = driving * self.site.resolution_m / self.config.speed_mps + robot.dwell_left_s
         return Candidate(
             robot.id, cell, ready_s, robot.info.battery, self._power.may_work(robot),
-            self._abilities.get(robot.id, frozenset()),
+            self._abilities.get(robot.id, frozenset()), floor,
         )
 
-    def _nearest_open(self, cell: int, standing: Bool) -> int:
-        steps = np.where(standing, UNREACHABLE, self._static.to(cell))
+    def _nearest_open(self, cell: int, floor: int, standing: Bool) -> int:
+        steps = np.where(standing, UNREACHABLE, self._static.to(cell, floor))
         best = int(np.argmin(steps))
         return best if steps[best] < UNREACHABLE else cell
 
@@ -290,7 +316,8 @@ class Planner:
                 continue
             end = self._fleet.graph.end_cell(robot.id)
             task = end if robot.acting else self._task_cell(robot)
-            movers.append(Mover(robot.id, end, task, robot.acting))
+            here = end if robot.acting else self._rights.inside(robot.id, end)
+            movers.append(Mover(robot.id, here, task, robot.acting, self._rights.floor(robot.id)))
         return self._goals(movers, shut, frozenset(self._power.chargers.values()))
 
     def _task_cell(self, robot: Robot) -> int:
@@ -313,16 +340,19 @@ class Planner:
     def _drive(self, goals: Mapping[str, Goal], shut: Bool, costs: I64, now_ns: int) -> dict[str, list[int]]:
         """Plan joint paths, have them checked, and release what is safe. Returns the intended cells."""
         names, starts, paths = self._fleet.joint_paths(
-            self._traffic, goals, shut, now_ns, costs=costs, detours=self.config.replanning, leave=self._leave
-        )
+            self._traffic, goals, shut, now_ns, costs=costs, detours=self.config.replanning, leave=self._leave,
+            rights=self._rights,
+        )  # fmt: skip
         wrong = check_paths(self.site.free, starts, None, paths, allow_rotation=False)
         if self._leave is not None:
             wrong += check_lanes(self._leave, paths)
+        wrong += self._against_rights(zip(names, paths.T, strict=True))
         if wrong:
             self._decisions.append(Decision("fleet", "nothing new is released", f"checker: {wrong[0]}"))
             return {}
         released = self._fleet.graph.extend(names, paths, shut)
         wrong = check_release(self.site.free, {name: self._fleet.graph.held(name) for name in names})
+        wrong += self._against_rights((name, self._fleet.graph.held(name)) for name, cells in released.items() if cells)
         if wrong:
             self._decisions.append(Decision("fleet", "nothing new is released", f"checker: {wrong[0]}"))
             for name, cells in released.items():
@@ -330,6 +360,12 @@ class Planner:
             return {}
         self._fleet.send_cells(released, self._ways.speed_limits(to_s(now_ns)))
         return {name: _moves(paths[:, k].tolist()) for k, name in enumerate(names)}
+
+    def _against_rights(self, ways: Iterable[tuple[str, ArrayLike]]) -> list[Violation]:
+        lanes = self.site.lanes
+        if lanes is None or (lanes.only is None and lanes.width_cells is None):
+            return []
+        return check_rights(lanes.only, lanes.width_cells, self._abilities, self._widths, dict(ways))
 
     def _act(self, goals: Mapping[str, Goal], now_ns: int) -> None:
         """Release the actions of robots whose released way ends at their task."""
@@ -374,9 +410,9 @@ class Planner:
         held = self._fleet.graph.held(robot.id)
         committed = self._fleet.graph.committed(robot.id)
         tasks = self._tasks(robot)
-        at, ideal_s, first_s = robot.cell, 0.0, 0.0
+        at, ideal_s, first_s = self._rights.inside(robot.id, robot.cell), 0.0, 0.0
         for task in tasks:
-            steps = int(self._static.to(task.cell)[at])
+            steps = int(self._static.to(task.cell, self._rights.floor(robot.id))[at])
             ideal_s += steps * self.site.resolution_m / self.config.speed_mps + task.dwell_s
             first_s, at = first_s or ideal_s, task.cell
         if tasks:

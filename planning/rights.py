@@ -57,6 +57,8 @@ class Floors:
 
     def stranded(self, free: Bool, leave: U8 | None) -> Bool:
         """(K, H * W) bool: free cells from which a class gets nowhere that it may be."""
+        if not self.apart:
+            return np.zeros((1, free.size), np.bool_)
         shut = [(steps >= UNREACHABLE) & free.ravel() for steps in self._away(free, leave)]
         return np.array(shut, np.bool_)
 
@@ -70,6 +72,10 @@ class Floors:
         while 0 < steps[at] < UNREACHABLE:
             at = min((c for c in nbr[at].tolist() if c >= 0), key=lambda c: int(steps[c]))
         return at if steps[at] == 0 else cell
+
+    def part(self, floor: int) -> I32:
+        """(H * W,) int32: numbers of the connected parts of a floor, -1 outside it; only if the floors are `apart`."""
+        return self._parts[floor]
 
     def joined(self, floor: int, cell: int, other: int) -> bool:
         """May a robot of this class be in both, and is there a way between them while nothing stands on it?"""

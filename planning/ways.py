@@ -20,7 +20,8 @@ from aislewise.sitemap import SiteMap
 from aislewise.types import U8
 from planning.distance import I32, Bool
 from planning.guidance import lane_signs
-from planning.lane_graph import crossing_costs, leave_of, neighbours_of
+from planning.lane_graph import crossing_costs, leave_of
+from planning.rights import Floors
 
 I64 = NDArray[np.int64]
 SHORTEST = 24
@@ -50,8 +51,10 @@ class Aisles:
 class Ways:
     """Directions and costs for one site. Remembers the last answer, as little changes from plan to plan."""
 
-    def __init__(self, site: SiteMap, speed_mps: float) -> None:
+    def __init__(self, site: SiteMap, speed_mps: float, floors: Floors | None = None) -> None:
+        """floors: where robots of each class may drive, None = all everywhere."""
         self._site, self._speed_mps = site, speed_mps
+        self._floors = Floors(site.free) if floors is None else floors
         self._said = leave_of(site)
         self._zones: dict[Zone, NDArray[np.int64]] = {}
         self._limits: tuple[tuple[Zone, ...], I64, NDArray[np.float64] | None] | None = None
@@ -99,7 +102,7 @@ class Ways:
             if self._aisles is None:
                 self._aisles = one_way(self._site.free)
             free = self._site.free & ~stuck.reshape(base.shape)
-            open_ = _joining(free, base, self._aisles)
+            open_ = _joining(free, base, self._aisles, self._floors)
             cells = np.flatnonzero(stuck)
             beside = np.concatenate([cells] + [cells + dr * self._site.width + dc for dr, dc in STEPS])
             open_[self._aisles.stretch[np.isin(self._aisles.cell, beside)]] = True
@@ -136,19 +139,29 @@ def one_way(free: Bool, shortest: int = SHORTEST) -> Aisles:
     return Aisles(np.concatenate(cells).astype(np.int64), np.concatenate(ks).astype(np.int64), dense.astype(np.int64))
 
 
-def _joining(free: Bool, base: U8, aisles: Aisles) -> Bool:
-    """(stretches,) bool: those that must be driven both ways so that whoever could get somewhere by `base` still can."""
+def _joining(free: Bool, base: U8, aisles: Aisles, floors: Floors) -> Bool:
+    """(stretches,) bool: those that must be driven both ways so that whoever could get somewhere by `base` still can, each
+    class on its floor, and out of where it may not be."""
     open_ = np.zeros(int(aisles.stretch.max(initial=-1)) + 1, np.bool_)
     width = free.shape[1]
     step = np.array([dr * width + dc for dr, dc in STEPS], np.int64)
     to = aisles.cell + step[aisles.k]
-    before = _strong(neighbours_of(free, base))
+    before, lost = _parts(free, base, floors), floors.stranded(free, base)
     while True:
-        now = _strong(neighbours_of(free, aisles.leave(base, open_)))
-        cut = (before[aisles.cell] == before[to]) & (now[aisles.cell] != now[to]) & ~open_[aisles.stretch]
+        leave = aisles.leave(base, open_)
+        now = _parts(free, leave, floors)
+        cut = ((before[:, aisles.cell] == before[:, to]) & (now[:, aisles.cell] != now[:, to])).any(axis=0)
+        if floors.apart:
+            cut |= (floors.stranded(free, leave) & ~lost)[:, aisles.cell].any(axis=0)
+        cut &= ~open_[aisles.stretch]
         if not cut.any():
             return open_
         open_[aisles.stretch[cut]] = True
+
+
+def _parts(free: Bool, leave: U8, floors: Floors) -> NDArray[np.int32]:
+    """(K, cells) number of the strongly connected component of each cell on each floor."""
+    return np.array([_strong(nbr) for nbr in np.split(floors.neighbours(free, leave), len(floors))])
 
 
 def _strong(nbr: I32) -> NDArray[np.int32]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ from aislewise.errors import InputError
 from aislewise.lanes import Lanes, layer_of
 from aislewise.sitemap import SiteMap
 from planning.check import check_lanes, check_paths, check_rights
+from planning.config import PlannerConfig
 from planning.distance import DistanceTables, largest_component
 from planning.rights import Floors, OwnSteps, Rights
 from planning.traffic import TrafficPlanner
+from tests.planning.conftest import Loop, build_order, build_site
 
 FORK, TUG = frozenset({"fork"}), frozenset({"tug"})
 
@@ -78,6 +82,16 @@ def test_no_robot_is_ever_moved_into_a_cell_that_it_may_not_enter(seed: int) -> 
             assert before == here or hall.may(name, here) or not hall.may(name, before)
 
 
+@pytest.mark.parametrize("seed", [677, 1249, 1848])
+def test_nobody_is_drawn_after_a_robot_that_makes_room_for_it(seed: int) -> None:
+    """Floors on which a robot that backs out of the way could be followed by one that may not be there."""
+    hall = Hall(seed)
+    planner = TrafficPlanner(hall.free, seed)
+    assert not hall.wrong(
+        planner.plan(hall.starts, hall.goals, horizon=15, floors=hall.rights.floors, floor_of=hall.floor_of)
+    )
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 10**6))
 def test_two_robots_get_where_they_may_go_however_the_floor_is_shared(seed: int) -> None:
@@ -127,6 +141,14 @@ def test_two_robots_change_places_by_a_bay_that_one_of_them_may_enter(fork: int)
     assert not check_paths(free, starts, None, paths, allow_rotation=False)
     assert 17 in paths[:, 0] and 9 in paths[:, 1]
     assert 3 in paths[:, fork] and 3 not in paths[:, 1 - fork]
+
+
+def test_a_forklift_backs_out_for_a_tug_that_stands_where_only_forklifts_can_go_on() -> None:
+    free = np.array([[c == "." for c in row] for row in ("..##.##", ".....##", "..##.##")])
+    may = np.ones_like(free)
+    may[[0, 2], 4] = False
+    paths = TrafficPlanner(free).plan([9, 11], [4, 7], horizon=30, floors=Floors(free, [may, free]), floor_of=[1, 0])
+    assert 4 in paths[:, 0] and 7 in paths[:, 1]
 
 
 def test_where_nobody_may_enter_the_bay_nobody_passes() -> None:
@@ -186,3 +208,181 @@ def test_the_check_of_rights_lets_robots_out_and_not_in(way: Sequence[int], wron
     ways: Mapping[str, Sequence[int]] = {"tug": way, "fork": [0, 1, 2, 3]}
     found = check_rights(only, width, {"tug": TUG, "fork": FORK}, {"tug": 2}, ways)
     assert [v.step for v in found] == wrong and all(v.kind == "rights" and v.agents == ("tug",) for v in found)
+
+
+# --- the whole planner ------------------------------------------------------------------------------
+
+
+def reserve(site: SiteMap, aisles: Mapping[int, frozenset[str]], width: Mapping[int, int] | None = None) -> SiteMap:
+    """The site of conftest, with aisles (by number, between the cross aisles) for some skills, or narrow."""
+    shape = site.cells.shape
+
+    def cells(aisle: int) -> np.ndarray:
+        mask = np.zeros(shape, bool)
+        mask[2:-2, 2 * aisle] = True
+        return mask
+
+    masks: dict[frozenset[str], np.ndarray] = {}
+    for aisle, names in aisles.items():
+        masks[names] = masks.get(names, np.zeros(shape, bool)) | cells(aisle)
+    narrow = {most: cells(aisle) for aisle, most in (width or {}).items()}
+    lanes = Lanes(only=layer_of(masks, shape), width_cells=layer_of(narrow, shape))
+    return replace(site, lanes=lanes)
+
+
+def entered(loop: Any) -> list[object]:
+    """What robots did against rights, from the cells they really were in."""
+    config, lanes = loop.config, loop.site.lanes
+    return [*check_rights(lanes.only, lanes.width_cells, config.abilities(), config.widths_cells(), loop.floor.tracks)]
+
+
+def checked(loop: Any) -> None:
+    assert not entered(loop) and not loop.floor.violations
+    said = [d for plan in loop.plans for d in plan.decisions if d.because.startswith("checker")]
+    assert not said
+
+
+def test_two_classes_share_a_site_and_each_is_sent_where_it_may_go(make: Any) -> None:
+    """Aisle 0 is for forklifts, aisle 2 for tugs, aisle 4 too narrow for the forklifts; eight orders in each and in two that
+    are for all."""
+    site = reserve(make.site(), {0: FORK, 2: TUG}, {4: 1})
+    orders = [
+        make.order(f"o{n}", (f"face-{n % 5}-{n % 2}", f"station-{1 + n % 2}"), due_ns=(n % 3) * 10**11)
+        for n in range(20)
+    ]
+    loop = make.loop(
+        site,
+        [2, 4, 6, 12],
+        orders,
+        capabilities="r0:fork r1:fork,lift r2:tug r3:tug",
+        widths="r0:2 r1:2",
+        battery_per_tick=0.002,
+    )
+    loop.run(1500)
+    assert set(loop.states().values()) == {"DONE"}
+    checked(loop)
+    visits = {
+        r: {cell % site.width for cell in track if 2 <= cell // site.width < 8}
+        for r, track in loop.floor.tracks.items()
+    }
+    assert 0 in visits["r0"] | visits["r1"] and {4, 8} <= visits["r2"] | visits["r3"]
+
+
+def test_orders_that_nobody_may_bring_wait_with_the_reason_and_the_others_are_brought(make: Any) -> None:
+    site = reserve(make.site(), {0: FORK, 2: TUG})
+    orders = [make.order("tug", ("face-2-0", "station-1")), make.order("free", ("face-1-0", "station-1"))]
+    orders += [make.order("both", ("face-2-0", "station-1"), ("face-0-0", "station-1"))]
+    loop = make.loop(site, [2, 4], orders, capabilities="r0:fork", unroutable_after_s=60.0)
+    loop.run(40, lambda: loop.states()["free"] == "DONE")
+    waiting = loop.planner.waiting()
+    assert waiting["tug"] == "RIGHTS: no robot that may enter the way to face-2-0"
+    assert waiting["both"].startswith("RIGHTS")
+    loop.run(400)
+    assert loop.states() == {"tug": "UNROUTABLE", "free": "DONE", "both": "UNROUTABLE"}
+    assert loop.reasons()["tug"].startswith("RIGHTS")
+    checked(loop)
+
+
+def test_lines_in_aisles_of_different_classes_are_nobodys_order(make: Any) -> None:
+    site = reserve(make.site(), {0: FORK, 2: TUG})
+    order = make.order("both", ("face-2-0", "station-1"), ("face-0-0", "station-1"))
+    loop = make.loop(site, [2, 4], [order], capabilities="r0:fork r1:tug")
+    loop.run(10)
+    assert loop.planner.waiting() == {"both": "RIGHTS: no robot that may enter the ways to all of its places"}
+    loop.planner.reconfigure(PlannerConfig(capabilities="r0:fork r1:tug,fork"))
+    loop.run(300)
+    assert loop.states() == {"both": "DONE"} and not loop.floor.violations
+
+
+def test_an_order_waits_for_the_one_robot_that_may_bring_it(make: Any) -> None:
+    site = reserve(make.site(), {2: TUG})
+    loop = make.loop(site, [2, 4], [make.order("o", ("face-2-0", "station-1"))], capabilities="r0:tug")
+    loop.floor.robots["r0"].battery = 0.1
+    loop.run(6)
+    assert loop.planner.waiting()["o"] == "NO_ROBOT: none that may enter the way to station-1 is ready for work"
+    loop.run(600)
+    assert loop.states() == {"o": "DONE"}
+    checked(loop)
+
+
+def test_a_robot_put_where_it_may_not_be_comes_out_and_works(make: Any) -> None:
+    site = reserve(make.site(), {2: TUG})
+    inside = 5 * site.width + 4
+    loop = make.loop(site, [inside], [make.order("o", ("face-1-0", "station-1"))])
+    loop.run(200)
+    assert loop.states() == {"o": "DONE"}
+    checked(loop)
+    idle = make.loop(site, [inside], [])
+    idle.run(40, lambda: False)
+    assert not 2 <= idle.floor.robots["r0"].cell // site.width < 8
+    checked(idle)
+
+
+@pytest.mark.parametrize("ticks", range(3, 12))
+def test_a_robot_that_loses_its_skill_on_the_way_goes_no_further(make: Any, ticks: int) -> None:
+    site = reserve(make.site(), {2: TUG})
+    loop = make.loop(site, [4], [make.order("o", ("face-2-1", "station-1"))], capabilities="r0:tug")
+    loop.run(ticks, lambda: False)
+    before, robot = len(loop.floor.tracks["r0"]), loop.floor.robots["r0"]
+    had_begun = robot.load or (robot.present is not None and robot.present.action)
+    loop.planner.reconfigure(PlannerConfig())
+    loop.run(60, lambda: False)
+    lanes, track = site.lanes, loop.floor.tracks["r0"][before - 1 :]
+    barred = [bool(lanes and lanes.only and lanes.only.codes.flat[cell]) for cell in track]
+    first_out = barred.index(False, 1)  # a cell that it was driving into it could not help entering
+    assert not any(barred[max(first_out, 3) :]) or had_begun
+    assert not barred[-1] and not loop.floor.violations
+
+
+def test_chargers_and_parking_places_are_given_to_who_may_go_there(make: Any) -> None:
+    site = make.site()
+    corner = np.zeros(site.cells.shape, bool)
+    corner[-1, :3] = True  # charger-1 and parking-0
+    site = replace(site, lanes=Lanes(only=layer_of({TUG: corner}, site.cells.shape)))
+    loop = make.loop(site, [20, 22], [], capabilities="r1:tug", battery_per_tick=0.0)
+    loop.floor.robots["r0"].battery = loop.floor.robots["r1"].battery = 0.2
+    loop.run(60, lambda: False)
+    cell = {place: site.places[place].cell for place in ("charger-1", "charger-2")}
+    assert {r: w.cell for r, w in loop.floor.robots.items()} == {"r0": cell["charger-2"], "r1": cell["charger-1"]}
+    checked(loop)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10**6))
+def test_orders_that_some_robot_can_bring_are_brought_and_the_others_say_why(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    site = build_site()
+    draw = rng.choice(["", "fork", "tug"], 5, p=[0.5, 0.25, 0.25]).tolist()
+    site = reserve(site, {k: frozenset({name}) for k, name in enumerate(draw) if name})
+    skills = [str(rng.choice(["", "fork", "tug", "fork,tug"])) for _ in range(int(rng.integers(1, 5)))]
+    orders = [build_order(f"o{n}", (f"face-{n % 5}-{n % 2}", f"station-{1 + n % 2}")) for n in range(8)]
+    named = " ".join(f"r{k}:{names}" for k, names in enumerate(skills) if names)
+    starts = rng.choice(np.flatnonzero(site.free.ravel()), len(skills), replace=False).tolist()
+    loop = Loop(site, starts, orders, seed=seed, capabilities=named, unroutable_after_s=5000.0)
+    ends = {f"o{n}": not draw[n % 5] or any(draw[n % 5] in names for names in skills) for n in range(8)}
+    loop.run(1200, lambda: all(loop.states()[o] == "DONE" for o, possible in ends.items() if possible))
+    assert {o for o, state in loop.states().items() if state == "DONE"} == {
+        o for o, possible in ends.items() if possible
+    }
+    loop.run(12, lambda: False)
+    waiting = loop.planner.waiting()
+    assert all(waiting[o].startswith("RIGHTS") for o, possible in ends.items() if not possible)
+    checked(loop)
+
+
+def test_what_the_planner_gets_wrong_is_not_released(make: Any) -> None:
+    """It believes that a robot has a skill; the checker reads the site map and the settings."""
+    site = reserve(make.site(), {2: TUG})
+    loop = make.loop(site, [4], [make.order("o", ("face-2-1", "station-1"))])
+    loop.planner._entitle(Rights(site, {"r0": TUG}, {}))
+    loop.run(40, lambda: False)
+    said = {d.because.partition(" at ")[0] for plan in loop.plans for d in plan.decisions if d.subject == "fleet"}
+    assert said == {"checker: rights: r0"}
+    assert not entered(loop)
+
+
+@pytest.mark.parametrize("text", ["r0", "r0:", ":2", "r0:0", "r0:101", "r0:x", "r0:²"])
+def test_widths_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="widths"):
+        PlannerConfig(widths=text)
+    assert PlannerConfig(widths="r0:2 r1:100").widths_cells() == {"r0": 2, "r1": 100}
