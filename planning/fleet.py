@@ -240,11 +240,10 @@ class Fleet:
         self.graph.retract(np.ones(self._site.cells.size, np.bool_))
         loads: list[int] = []
         for robot in self.robots.values():
-            held = rights.barred(robot.id)[list(self.graph.held(robot.id))]
-            enters = np.flatnonzero(held[1:] & ~held[:-1])
-            if robot.online and len(enters):
-                loads += self._withdraw(robot, int(enters[0]), now_ns)
-                if not enters[0] and self._gap(robot.info, robot.cell) > CENTRED:
+            barred = np.flatnonzero(rights.barred(robot.id)[list(self.graph.held(robot.id)[1:])])
+            if robot.online and len(barred):
+                loads += self._withdraw(robot, int(barred[0]), now_ns)
+                if not barred[0] and self._gap(robot.info, robot.cell) > CENTRED:
                     self._append(robot, robot.cell)
         return loads
 

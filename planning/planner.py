@@ -127,8 +127,8 @@ class Planner:
     def _entitle(self, rights: Rights) -> None:
         """Where each robot may drive."""
         self._rights, floors = rights, rights.floors
-        for tables in (self._static, self._open_tables):
-            tables.redirect(floors.neighbours(self.site.free, None), floors.sources(self.site.free, None))
+        self._static.redirect(floors.walled(), floors.walled())
+        self._open_tables.redirect(floors.neighbours(self.site.free, None), floors.sources(self.site.free, None))
         self._goals = Goals(self.site, self._static, self.config.queue_gap)
 
     def blocked_cells(self) -> dict[int, str]:
@@ -194,12 +194,12 @@ class Planner:
         """(H * W,) cells nobody may enter now, and what entering the others costs. A robot caught in
         a keep-out finds a way out of it open."""
         leave = self._ways.leave(blocked.standing | self._fleet.stalled(blocked.standing.size), large)
+        floors = self._rights.floors
         changed = leave is not self._leave or self._standing is None or not np.array_equal(blocked.standing, self._standing)
         self._leave = leave
         if changed and self.config.replanning:
             self._standing = blocked.standing
             free = self.site.free & ~blocked.standing.reshape(self.site.cells.shape)
-            floors = self._rights.floors
             ways_out = floors.neighbours(free, leave)
             both_ways = leave is None and not floors.apart
             self._open_tables.reshape(free, ways_out, ways_out if both_ways else floors.sources(free, leave))
@@ -215,10 +215,11 @@ class Planner:
             if r.able and blocked.forbidden[r.cell]
         }
         ways: set[int] = set()
+        nbr = np.split(floors.neighbours(self.site.free, None), len(floors)) if floors.apart and ends else [self._static.nbr]
         for floor in {self._rights.floor(robot) for robot in ends}:
             mine = {robot: cell for robot, cell in ends.items() if self._rights.floor(robot) == floor}
             open_cells = self.site.free.ravel() & ~blocked.standing
-            ways |= exits(mine, blocked.forbidden, open_cells, self._static.neighbours_on(floor))
+            ways |= exits(mine, blocked.forbidden, open_cells, nbr[floor])
         for robot in ends:
             ways.update(c for c in self._fleet.graph.committed(robot) if blocked.forbidden[c])  # on its way out
         for cell in ways:

@@ -55,6 +55,10 @@ class Floors:
         away = self._away(free, leave)
         return np.concatenate([_kept(sources, _leads_on(steps[:, None], steps[sources])) for steps in away])
 
+    def walled(self) -> I32:
+        """(K * H * W, 4) int32: neighbours on each floor alone, with no way out of where a class may not be."""
+        return np.concatenate([neighbours_of(mine) for mine in self.may]) if self.apart else neighbours_of(self._free)
+
     def stranded(self, free: Bool, leave: U8 | None) -> Bool:
         """(K, H * W) bool: free cells from which a class gets nowhere that it may be."""
         if not self.apart:

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from aislewise.errors import InputError
 from aislewise.lanes import Lanes, layer_of
-from aislewise.sitemap import SiteMap
+from aislewise.sitemap import Place, SiteMap
 from planning.check import check_lanes, check_paths, check_rights
 from planning.config import PlannerConfig
 from planning.distance import DistanceTables, largest_component
+from planning.goals import Goals, Mover
 from planning.rights import Floors, OwnSteps, Rights
 from planning.traffic import TrafficPlanner
 from tests.planning.conftest import Loop, build_order, build_site
@@ -323,15 +324,53 @@ def test_a_robot_that_loses_its_skill_on_the_way_goes_no_further(make: Any, tick
     site = reserve(make.site(), {2: TUG})
     loop = make.loop(site, [4], [make.order("o", ("face-2-1", "station-1"))], capabilities="r0:tug")
     loop.run(ticks, lambda: False)
-    before, robot = len(loop.floor.tracks["r0"]), loop.floor.robots["r0"]
-    had_begun = robot.load or (robot.present is not None and robot.present.action)
+    robot = loop.floor.robots["r0"]
+    began = bool(robot.load or (robot.present is not None and robot.present.action))
+    first = robot.present.cell if robot.present is not None else robot.cell  # it cannot help entering this one
+    before = len(loop.floor.tracks["r0"]) - 1
     loop.planner.reconfigure(PlannerConfig())
     loop.run(60, lambda: False)
-    lanes, track = site.lanes, loop.floor.tracks["r0"][before - 1 :]
-    barred = [bool(lanes and lanes.only and lanes.only.codes.flat[cell]) for cell in track]
-    first_out = barred.index(False, 1)  # a cell that it was driving into it could not help entering
-    assert not any(barred[max(first_out, 3) :]) or had_begun
-    assert not barred[-1] and not loop.floor.violations
+    track = loop.floor.tracks["r0"][before:]
+    track = track[track.index(first) :]
+    lanes = site.lanes
+    assert lanes is not None and lanes.only is not None and not check_rights(lanes.only, None, {}, {}, {"r0": track})
+    assert not 2 <= track[-1] // site.width < 8 and not loop.floor.violations
+    inside = {cell for cell in track if lanes.only.codes.flat[cell]}
+    row = first // site.width
+    assert began or len(inside) == (min(row - 1, 8 - row) if first in inside else 0)  # and out by the nearest end
+
+
+@pytest.mark.parametrize(("robot", "spot"), [("r0", "parking-1"), ("tug", "parking-0")])
+def test_idle_robots_park_where_they_may(make: Any, robot: str, spot: str) -> None:
+    """The nearest parking place is for tugs."""
+    site = make.site()
+    mine = np.zeros(site.cells.shape, bool)
+    mine.flat[site.places["parking-0"].cell] = True
+    site = replace(site, lanes=Lanes(only=layer_of({TUG: mine}, site.cells.shape)))
+    loop = make.loop(site, [8 * site.width + 3], [], capabilities="r0:tug" if robot == "tug" else "")
+    loop.run(20, lambda: False)
+    assert loop.floor.robots["r0"].cell == site.places[spot].cell
+    checked(loop)
+
+
+def test_who_waits_for_a_place_waits_on_its_own_floor() -> None:
+    """Two dozen robots of two classes before one station, few enough to be given places one by one, and a crowd."""
+    free = np.ones((12, 14), np.bool_)
+    may = free.copy()
+    may[:, 7:] = False
+    site = SiteMap("hall", 1.0, 0.0, 0.0, np.zeros(free.shape, np.uint8), {"s": Place("s", "station", 0, 0.5, 0.5)})
+    floors = Floors(free, [may, free])
+    tables = DistanceTables(free)
+    tables.redirect(floors.walled(), floors.walled())
+    for count in (24, 60):
+        rng = np.random.default_rng(count)
+        cells = rng.choice(np.flatnonzero(may.ravel()), count, replace=False).tolist()
+        movers = [Mover(f"r{k}", int(c), 0 if k % 3 else -1, False, k % 2) for k, c in enumerate(cells)]
+        goals = Goals(site, tables, queue_gap=4)(movers, np.zeros(free.size, np.bool_), frozenset())
+        assert all(may.flat[goals[m.robot].cell] for m in movers if m.floor == 0)
+        assert len({goals[m.robot].cell for m in movers if m.task_cell < 0}) == len(
+            [m for m in movers if m.task_cell < 0]
+        )
 
 
 def test_chargers_and_parking_places_are_given_to_who_may_go_there(make: Any) -> None:
@@ -347,7 +386,7 @@ def test_chargers_and_parking_places_are_given_to_who_may_go_there(make: Any) ->
     checked(loop)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6))
 def test_orders_that_some_robot_can_bring_are_brought_and_the_others_say_why(seed: int) -> None:
     rng = np.random.default_rng(seed)

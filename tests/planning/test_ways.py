@@ -15,6 +15,7 @@ from aislewise.types import Order, OrderLine
 from planning.check import check_lanes
 from planning.planner import LARGE_FLEET, Planner, PlannerConfig
 from planning.problem import Rehearsal
+from planning.rights import Floors
 from planning.store import MemoryStore
 from planning.ways import PLACE_COST, Ways
 from sim.layouts import WarehouseConfig
@@ -79,6 +80,40 @@ def test_a_large_fleet_is_cut_off_nowhere_whatever_stands_in_the_aisles(seed: in
             here = (r + dr, c + dc)
             if here in directed:
                 assert directed[here] == both[here]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["fulfilment", "narrow_aisle"]))
+def test_each_class_of_a_large_fleet_is_cut_off_nowhere_on_its_own_floor(seed: int, layout: str) -> None:
+    rng = np.random.default_rng(seed)
+    site = generate(WarehouseConfig(width=30, height=32, layout=layout, stations=2, chargers=2, parking=2), rng).site
+    columns = np.repeat(rng.random(15) < 0.3, 2)[: site.width]  # whole aisles and pieces of the cross aisles
+    pieces = np.repeat(np.repeat(rng.random((8, 8)) < 0.15, 4, 0), 4, 1)[: site.height, : site.width]
+    floors = Floors(site.free, [site.free & ~columns, site.free & ~pieces])
+    leave = Ways(site, 1.5, floors).leave(np.zeros(site.cells.size, np.bool_), True)
+    anyway = graph(site.free, None)
+    for may in floors.may:
+        both, directed = graph(may, None), graph(may, leave)
+        todo, against = set(both), backwards(directed)
+        while todo:
+            start = next(iter(todo))
+            part = reach(both, start)
+            assert reach(directed, start) == part == reach(against, start)
+            todo -= part
+        inside = set(both)  # who stands outside gets in again, if there was a way before
+        lanes = graph(site.free, leave)
+        assert all(reach(lanes, cell) & inside for cell in set(lanes) - inside if reach(anyway, cell) & inside)
+
+
+def test_who_was_put_into_a_dead_end_that_is_not_for_it_may_come_out_against_the_direction_of_the_aisle() -> None:
+    cells = np.ones((34, 11), np.uint8)
+    cells[:2], cells[2:32, 1::2] = 0, 0
+    site = SiteMap("comb", 1.0, 0.0, 0.0, cells, {})
+    hall = site.free.copy()
+    hall[2:] = False
+    leave = Ways(site, 1.5, Floors(site.free, [hall])).leave(np.zeros(cells.size, np.bool_), True)
+    lanes = graph(site.free, leave)
+    assert all((0, 0) in reach(lanes, cell) for cell in lanes)
 
 
 def test_neighbouring_aisles_go_opposite_ways_and_wide_floor_any() -> None:
