@@ -18,6 +18,7 @@ from planning.check import check_lanes, check_paths, check_rights
 from planning.config import PlannerConfig
 from planning.distance import DistanceTables, largest_component
 from planning.goals import Goals, Mover
+from planning.pibt import pibt_run, seed_state
 from planning.rights import Floors, OwnSteps, Rights
 from planning.traffic import TrafficPlanner
 from tests.planning.conftest import Loop, build_order, build_site
@@ -158,6 +159,54 @@ def test_where_nobody_may_enter_the_bay_nobody_passes() -> None:
     may[0, 3] = False
     paths = TrafficPlanner(free).plan([9, 17], [17, 9], horizon=60, floors=Floors(free, [may]))
     assert 3 not in paths and (paths[:, 0] < paths[:, 1]).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_first_robot_gets_on_while_there_are_no_more_robots_than_the_promise_allows(seed: int) -> None:
+    """docs/traffic.md: R of a move u -> v is what can be reached from v without u by moves that everybody who may be in the
+    cell left may make; robots no more than the smallest R has cells."""
+    rng = np.random.default_rng(seed)
+    free = np.ones((int(rng.integers(3, 6)), int(rng.integers(4, 7))), np.bool_)
+    may = [rng.random(free.shape) > share for share in rng.choice([0.0, 0.1, 0.2], 2)]
+    floors = Floors(free, may)
+    own = [[set(row[row >= 0].tolist()) for row in part] for part in np.split(floors.walled(), 2)]
+    everybody = [
+        set.intersection(*sides) if (sides := [o[c] for k, o in enumerate(own) if may[k].flat[c]]) else set()
+        for c in range(free.size)
+    ]
+    room = min(len(reached(everybody, v, u)) for ways in own for u in range(free.size) for v in ways[u])
+    floor_of = rng.integers(0, 2, min(room, 12))
+    cells = rng.permutation(free.size).tolist()
+    starts = [next((cells.pop(k) for k, c in enumerate(cells) if may[f].flat[c]), -1) for f in floor_of.tolist()]
+    goals = [
+        int(c)
+        for c in np.flatnonzero(may[floor_of[0]])
+        if floors.joined(int(floor_of[0]), int(c), starts[0]) and c != starts[0]
+    ]
+    if -1 in starts or not goals:
+        return
+    tables = DistanceTables(free)
+    tables.redirect(floors.walled(), floors.walled())
+    pool, slots = tables.rows(np.full(len(starts), int(rng.choice(goals))), floor_of)
+    slots[1:] = np.where(rng.random(len(slots) - 1) < 0.5, -1, slots[1:])
+    paths: Any = np.array([starts, starts], np.int32)
+    nobody, nowhere = np.zeros(len(starts), np.bool_), np.zeros(free.size, np.bool_)
+    first = np.arange(len(starts)) == 0
+    pibt_run(
+        tables.nbr, pool, slots, np.zeros(2 * free.size, np.int32), np.zeros(len(starts), np.int32), False, nobody, nobody, nowhere,
+        False, first.astype(np.int64), first.astype(np.int64), 1, paths, seed_state(seed), (floor_of * free.size).astype(np.int32),
+    )  # fmt: skip
+    assert pool[slots[0], paths[1, 0]] < pool[slots[0], starts[0]]
+
+
+def reached(ways: list[set[int]], start: int, without: int) -> set[int]:
+    seen, todo = {start}, [start]
+    while todo:
+        new = ways[todo.pop()] - seen - {without}
+        seen |= new
+        todo += new
+    return seen
 
 
 def test_tables_of_several_floors_are_those_of_each_alone_while_cells_open_and_close() -> None:
