@@ -435,7 +435,7 @@ def test_chargers_and_parking_places_are_given_to_who_may_go_there(make: Any) ->
     checked(loop)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10**6))
 def test_orders_that_some_robot_can_bring_are_brought_and_the_others_say_why(seed: int) -> None:
     rng = np.random.default_rng(seed)
