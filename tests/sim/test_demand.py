@@ -33,6 +33,7 @@ def test_without_a_demand_the_stream_is_the_plain_one() -> None:
     assert make_demand(scenario, SITE).orders == tuple(plain_orders(scenario, SITE))
     assert make_demand(scenario, SITE).cancellations == ()
     text = repr(make_orders(scenario, SITE))  # the stream of released figures: it must not move
+    text = text.replace(", weight_kg=0.0, volume_l=0.0", "")  # which orders said nothing of then
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "28df279ed5de1229"
 
 
