@@ -26,7 +26,7 @@ DS = 10  # deciseconds in a second
 MAX_WEIGHT = 100
 SEARCHED_FLEET = 200
 """Robots from which on only those without work are planned for."""
-LOADS_EACH = 5  # for each robot so many loads are planned, the most urgent ones
+LOADS_EACH = 6  # for each robot so many loads are planned, the most urgent ones
 MANY_VEHICLES, NAMED_RIVALS = 64, 8
 
 
@@ -192,10 +192,14 @@ class Dispatcher:
             stops = [(number[s.load], s.kind is TaskKind.DROP) for s in in_force.get(c.robot, ()) if s.load in number]
             routes.append([problem.pick(j) + drop for j, drop in stops if drop or problem.hauls[j].pick_cell >= 0])
         where = {node: v for v, route in enumerate(routes) for node in route}
-        gone = {
-            group for group, hauls in problem.groups().items()
-            if len({where.get(node, -1) for j in hauls for node in problem.nodes(j)}) > 1
-        }  # fmt: skip
+        gone, first = set(), len(problem.vehicles)
+        for j, haul in enumerate(problem.hauls):
+            pick = first + 2 * j
+            if haul.pick_cell >= 0 and where.get(pick, -1) != where.get(pick + 1, -1):
+                gone.add(haul.group)
+        for group, hauls in problem.groups().items():
+            if len(hauls) > 1 and len({where.get(first + 2 * j + 1, -1) for j in hauls}) > 1:
+                gone.add(group)
         out = tuple(tuple(n for n in route if problem.group_of(n) not in gone) if gone else tuple(route) for route in routes)
         if not problem.valid(out):
             out = tuple(problem.passable(v, route) for v, route in enumerate(out))

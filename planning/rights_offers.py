@@ -123,6 +123,8 @@ def own_legs(
     it is. Between stops, whoever will drive there, it is the least that one of these classes needs."""
     first = len(floor_of)
     goals = [-1] * first + [*cells[first:]]
+    if len({*floor_of}) <= 1:  # as on most sites
+        return drive_legs(cells, service_ds, *tables.rows(goals, next(iter(floor_of), 0)), ds_per_cell)
     own = np.array(floor_of, np.int64)
     out: I32 | None = None
     rows: I32 = np.empty((first, len(cells)), np.int32)
