@@ -90,10 +90,10 @@ def test_no_order_waits_behind_another_while_robots_are_idle() -> None:
 
 
 def test_orders_beyond_what_robots_can_take_say_that_they_wait() -> None:
-    planner, _, floor = fleet(6 * ROBOTS)
+    planner, _, floor = fleet(7 * ROBOTS)
     plan = planner.step(floor.world(), floor.now_ns)
     waiting = planner.waiting()
-    assert waiting and set(waiting) | set(picks(plan)) == {f"o{k}" for k in range(6 * ROBOTS)}
+    assert waiting and set(waiting) | set(picks(plan)) == {f"o{k}" for k in range(7 * ROBOTS)}
     assert all(reason.startswith("QUEUED") for reason in waiting.values())
 
 
