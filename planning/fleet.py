@@ -250,8 +250,13 @@ class Fleet:
     def _held_up(self, now_ns: int) -> list[int]:
         """Cells of robots that are late: free to drive, and not in the next cell by now. What they hold can be given to nobody
         else: they may set off at any moment."""
-        since_ns = now_ns - to_ns(LATE_S + 2 * self._site.resolution_m / self.config.speed_mps)
-        return [cell for r in self.robots.values() if r.moved_ns < since_ns and _under_way(r) for cell in self.graph.held(r.id)]
+        late = [r.id for r in self.robots.values() if _under_way(r) and r.moved_ns < now_ns - to_ns(self._soon_s(r.pending[0]))]
+        return [cell for robot in late for cell in self.graph.held(robot)]
+
+    def _soon_s(self, move: Waypoint) -> float:
+        """So long a move takes at most where nothing is in the way, where robots must drive slowly, too."""
+        speed_mps = min(self.config.speed_mps, move.max_speed_mps or self.config.speed_mps)
+        return LATE_S + 2 * self._site.resolution_m / speed_mps
 
     def _unsettled(self, robot: Robot) -> bool:
         """It has not come to stand in the last cell left to it."""

@@ -71,8 +71,8 @@ ON_BOARD = (LoadState.COMMITTED, LoadState.ABOARD, LoadState.DROPPING)
 class Load:
     """What is picked in one go: one line, or as much of it as a robot carries.
 
-    bulk: its grams and millilitres in all. pick_cells: where a robot may stand to pick, best first. robot: who has it or had it on board. index: its number
-    among the loads of its order, the same after a restart."""
+    pick_cells: where a robot may stand to pick, best first. robot: who has it or had it on board. index: its number
+    among the loads of its order, the same after a restart. bulk: its grams and millilitres in all."""
 
     id: int
     order: Order

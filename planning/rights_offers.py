@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from planning.distance import I32, UNREACHABLE, Bool, DistanceTables
 from planning.ledger import Load, LoadState
 from planning.rights import Floors
-from planning.routing import drive_legs
+from planning.routing import FAR, drive_legs
 
 if TYPE_CHECKING:
     from planning.offers import Candidate
@@ -126,13 +126,11 @@ def own_legs(
     if len({*floor_of}) <= 1:  # as on most sites
         return drive_legs(cells, service_ds, *tables.rows(goals, next(iter(floor_of), 0)), ds_per_cell)
     own = np.array(floor_of, np.int64)
-    out: I32 | None = None
     rows: I32 = np.empty((first, len(cells)), np.int32)
-    for floor in sorted({*floor_of}) or [0]:
-        pool, slots = tables.rows(goals, floor)
-        legs = drive_legs(cells, service_ds, pool, slots, ds_per_cell)
+    out: I32 = np.full((len(cells), len(cells)), FAR, np.int32)
+    for floor in sorted({*floor_of}):
+        legs = drive_legs(cells, service_ds, *tables.rows(goals, floor), ds_per_cell)
         rows[own == floor] = legs[:first][own == floor]
-        out = legs if out is None else np.minimum(out, legs)
-    assert out is not None
+        np.minimum(out, legs, out=out)
     out[:first] = rows
     return out

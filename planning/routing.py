@@ -143,21 +143,24 @@ class RoutingProblem:
 
     def passable(self, vehicle: int, route: Sequence[int]) -> tuple[int, ...]:
         """A route without the groups that keep it from being valid: a stop to which there is no way any more, which another
-        vehicle must serve now, or for which there is no room."""
+        vehicle must serve now, for which there is no room, or that comes out of turn."""
         gone: set[int] = set()
         while True:
             kept = tuple(n for n in route if self.hauls[self.haul_of(n)[0]].group not in gone)
             at, carried, wrong = vehicle, list(self.vehicles[vehicle].on_board), -1
             picked: set[int] = set()
+            last_drop: dict[int, int] = {}
             for node in kept:
                 j, drop = self.haul_of(node)
                 haul = self.hauls[j]
                 full = not self.put(carried, haul, drop, self.vehicles[vehicle])
-                unpicked = drop and haul.pick_cell >= 0 and j not in picked
-                if full or unpicked or vehicle not in haul.vehicles or self.leg_ds[at, node] >= FAR:
+                early = drop and ((haul.pick_cell >= 0 and j not in picked) or last_drop.get(haul.group, -1) > j)
+                if full or early or vehicle not in haul.vehicles or self.leg_ds[at, node] >= FAR:
                     wrong = haul.group
                     break
                 picked.add(j)
+                if drop:
+                    last_drop[haul.group] = j
                 at = node
             if wrong < 0:
                 return kept
@@ -203,18 +206,9 @@ class RoutingProblem:
         return bool((self.leg_ds[at, to] < FAR).all()) if to else True
 
 
-def legs(node_cells: Sequence[int], service_ds: Sequence[int], between: I64) -> I64:
-    """(N, N) leg times: service at the first node plus the drive. `between`: (N, N) drive times, FAR
-    where there is no way."""
-    out = np.asarray(between, np.int64) + np.asarray(service_ds, np.int64)[:, None]
-    out[np.asarray(between) >= FAR] = FAR
-    cells = np.asarray(node_cells)
-    out[:, cells < 0] = FAR
-    return out
-
-
 def drive_legs(node_cells: Sequence[int], service_ds: Sequence[int], pool: I32, slots: I32, ds_per_cell: float) -> I32:
-    """(N, N) leg times as of `legs`, from the tables pool[slots[k]] of distances to each node; slot -1: nobody drives there."""
+    """(N, N) leg times: service at the first node plus the drive, from the tables pool[slots[k]] of distances to each node; FAR
+    where there is no way, slot -1: nobody drives there."""
     cells, service = np.array(node_cells, np.int32), np.array(service_ds, np.int32)
     out = np.empty((len(cells), len(cells)), np.int32)
     _drive_legs(cells, service, pool, slots, ds_per_cell, out)

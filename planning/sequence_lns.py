@@ -1,12 +1,12 @@
 """The plan in force, mended and improved: own insertion, and ruin and recreate, over planning.routing's problem.
 
-`Search` is warm and anytime. It keeps what is in force as far as it can still be done, `mend` inserts what is new, in
-milliseconds, and `improve` goes on from there for as long as it is asked to. Neither ever makes the plan worse.
+`Search` is warm and anytime. It begins with what is in force, `mend` inserts what is new, in milliseconds, and `improve` goes on
+from there, as often as it is asked to. Neither ever makes the plan worse.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -19,7 +19,6 @@ from planning.sequence_kernels import Data, Scratch, State
 NEAR = 24  # neighbours of a group that are taken out with it
 REMOVE = 12  # groups taken out in a round at most
 HOT, COLD = 0.03, 0.0003  # temperatures at both ends of annealing, times the mean cost of a group
-CHUNK = 50  # rounds between two looks at whether to go on
 
 
 class Search:
@@ -31,18 +30,16 @@ class Search:
     def __init__(
         self, problem: RoutingProblem, start: Routes, home: Mapping[int, int] | None = None, moving_cost: int = 0, seed: int = 0
     ) -> None:
-        self.problem = problem
         self._groups = problem.groups()
         self._data = _data(problem, self._groups, home or {}, moving_cost)
         self._state = _state(self._data, start)
         rows, length = len(problem.vehicles) + 1, self._state.node.shape[1]
         self._scratch = Scratch(
-            np.zeros((rows, 2 + self._data.size.shape[1], length + 1), np.int64), np.zeros((rows, length + 1), np.int64), np.full(rows, -1, np.int64),
-            np.zeros(length, np.int64),
+            np.zeros((rows, 2 + self._data.size.shape[1], length + 1), np.int64), np.zeros((rows, length + 1), np.int64),
+            np.full(rows, -1, np.int64), np.zeros(length, np.int64),
         )  # fmt: skip
         self._rng = np.array([np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] | 1], np.uint64)
         self._near: NDArray[np.int64] | None = None
-        self.rounds = 0
         self.cost = 0
         self._keep()
 
@@ -53,28 +50,19 @@ class Search:
         self._keep()
         return self.routes
 
-    def improve(self, rounds: int, go_on: Callable[[], bool] = lambda: True, cooling: bool = True) -> Routes:
-        """The best after so many rounds of ruin and recreate, or fewer if `go_on` says so; groups that are out stay out.
-        cooling: from hot to cold over these rounds; otherwise cold, for a search that goes on where the last one ended."""
-        left = np.flatnonzero(self._state.where < 0)
-        groups = len(self._groups) - len(left)
+    def improve(self, rounds: int) -> Routes:
+        """The best after so many rounds of ruin and recreate, from hot to cold; groups that are out stay out."""
+        groups = int(np.count_nonzero(self._state.where >= 0))
         if not groups:
             return self.routes
         if self._near is None:
             self._near = np.empty((len(self._groups), min(NEAR, len(self._groups))), np.int64)
             kernels.nearest_groups(self._data, self._near)
         mean = self.cost / groups
-        hot, cold = HOT * mean, max(1e-9, COLD * mean)
-        done = 0
-        while done < rounds and go_on():
-            step = min(CHUNK, rounds - done)
-            ends = [hot * (cold / hot) ** (k / rounds) if cooling else cold for k in (done, done + step)]
-            self.cost = int(kernels.anneal(
-                self._data, self._state, self._scratch, self._near, self._best, self._best_count, self.cost, ends[0], ends[1],
-                step, REMOVE, self._rng,
-            ))  # fmt: skip
-            done += step
-        self.rounds += done
+        self.cost = int(kernels.anneal(
+            self._data, self._state, self._scratch, self._near, self._best, self._best_count, self.cost, HOT * mean,
+            max(1e-9, COLD * mean), rounds, REMOVE, self._rng,
+        ))  # fmt: skip
         return self.routes
 
     def _keep(self) -> None:

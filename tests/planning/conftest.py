@@ -13,6 +13,7 @@ from aislewise.types import ObjectClass, Order, OrderLine, WorldObject
 from planning.config import PlannerConfig
 from planning.planner import Planner
 from planning.rehearsal import Pace, Rehearsal, ideal
+from planning.routing import FAR, I64
 from planning.store import MemoryStore
 
 
@@ -105,3 +106,13 @@ def make() -> Any:
         loop = Loop
 
     return Make
+
+
+def legs(node_cells: Sequence[int], service_ds: Sequence[int], between: I64) -> I64:
+    """(N, N) leg times: service at the first node plus the drive. `between`: (N, N) drive times, FAR
+    where there is no way."""
+    out = np.asarray(between, np.int64) + np.asarray(service_ds, np.int64)[:, None]
+    out[np.asarray(between) >= FAR] = FAR
+    cells = np.asarray(node_cells)
+    out[:, cells < 0] = FAR
+    return out

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from planning import assign
 from planning.assign import FORBIDDEN, complete, greedy_pairs, match
-from planning.routing import FAR, Haul, RoutingProblem, Vehicle, legs
+from planning.routing import FAR, Haul, RoutingProblem, Vehicle
+from tests.planning.conftest import legs
 
 QUICK = settings(max_examples=40, deadline=None, derandomize=True)
 

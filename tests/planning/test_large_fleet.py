@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aislewise.types import Order, OrderLine, Plan, TaskKind
-from planning import assign, dispatch
+from planning import assign, dispatch, offers
 from planning.assign import FORBIDDEN, match
 from planning.distance import DistanceTables
 from planning.goals import CALL_GAPS, CLEAR, MANY_WAITING, WORKING, Goals, Mover
@@ -28,6 +28,7 @@ SITE = generate(
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fifty robots are treated as hundreds are."""
     monkeypatch.setattr(dispatch, "SEARCHED_FLEET", ROBOTS - 10)
+    monkeypatch.setattr(offers, "MANY_VEHICLES", 8)
 
 
 def fleet(orders: int, seed: int = 1) -> tuple[Planner, MemoryStore, Rehearsal]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,6 +163,20 @@ def test_cells_of_a_late_robot_are_open_again_when_it_gets_on() -> None:
     floor.step()
     floor.plan()
     assert not floor.fleet.shut(floor.site.cells.size).any()
+
+
+def test_who_is_told_to_drive_slowly_has_that_much_longer() -> None:
+    floor = Floor(LANES, [0], 0)
+    floor.goals = {"r0": 9}
+    for _ in range(5):
+        floor.plan()
+        floor.ticks += 1
+    pending, since_s = floor.fleet.robots["r0"].pending, floor.fleet.robots["r0"].moved_ns / 1e9
+    held = list(floor.fleet.graph.held("r0"))
+    assert floor.fleet._held_up(to_ns(since_s + LATE_S + 10.0)) == held
+    pending[0] = replace(pending[0], max_speed_mps=0.1)
+    assert floor.fleet._held_up(to_ns(since_s + LATE_S + 19.0)) == []
+    assert floor.fleet._held_up(to_ns(since_s + LATE_S + 21.0)) == held
 
 
 def test_without_replanning_turns_are_kept() -> None:

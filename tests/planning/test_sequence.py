@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from planning.assign import complete
 from planning.config import PlannerConfig
-from planning.routing import NO_BULK, Haul, RoutingProblem, Vehicle, legs
+from planning.routing import NO_BULK, Haul, RoutingProblem, Vehicle
 from planning.sequence import _Model, _parameters, improve
+from tests.planning.conftest import legs
 
 QUICK = settings(max_examples=15, deadline=None, derandomize=True)
 CONFIG = PlannerConfig(solution_limit=30, work_limit=5000)

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planning.assign import complete
-from planning.routing import FAR, NO_BULK, Haul, Routes, RoutingProblem, Vehicle, legs
+from planning.routing import FAR, NO_BULK, Haul, Routes, RoutingProblem, Vehicle
 from planning.sequence_lns import Search
+from tests.planning.conftest import legs
 
 QUICK = settings(max_examples=60, deadline=None, derandomize=True)
 MOVING = 300
@@ -195,3 +196,12 @@ def test_mending_is_regret_insertion(seed: int, robots: int, loads: int) -> None
     if expected is not None:
         mended = Search(problem, aboard, home, MOVING).mend()
         assert moved_cost(problem, mended, homes(problem, aboard) | home) == moved_cost(problem, expected, homes(problem, aboard) | home)
+
+
+def test_what_cannot_be_done_as_it_was_leaves_a_route_whole() -> None:
+    """Drops of one order out of turn, as after its lines were cut anew: the order goes, the rest stays."""
+    hauls = tuple(Haul(j, 7 if j < 2 else 8, j, j, 1, 1, -1, frozenset([0])) for j in range(3))
+    problem = RoutingProblem((Vehicle("r0", 0, 0, 3, 0, 10**6),), hauls, np.ones((7, 7), np.int64))
+    assert problem.passable(0, (1, 3, 2, 4, 5, 6)) == (1, 3, 2, 4, 5, 6)
+    assert problem.passable(0, (1, 3, 4, 2, 5, 6)) == (5, 6) and problem.valid(((5, 6),))
+    assert problem.passable(0, (2, 5, 6)) == (5, 6)
